@@ -1,0 +1,82 @@
+"""Builds with `colcon build` in a ROS 2 workspace, and installs with `pip install .` where there is no ROS.
+
+The metadata stands here and not in pyproject.toml because the setuptools of ROS 2 Humble reads it nowhere else.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "step_ros"
+SHARED_FOLDERS = ("launch", "config", "models", "bags")
+
+
+def version() -> str:
+    """The version that package.xml states; there is no second place to change."""
+    return re.search(r"<version>(.+?)</version>", Path("package.xml").read_text())[1]
+
+
+def shared_files() -> list[tuple[str, list[str]]]:
+    """Every file below the shared folders, to stand at the same place below share/step_ros."""
+    files: dict[str, list[str]] = {}
+    for folder in SHARED_FOLDERS:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                files.setdefault(f"share/{PACKAGE}/{path.parent.as_posix()}", []).append(path.as_posix())
+    return list(files.items())
+
+
+TABLETOP = ["mujoco>=3.2"]
+TRAINING = ["scipy>=1.10", "torchmetrics>=1.4", "tqdm>=4.60"]
+TEST = [
+    "catkin_pkg>=1.0",
+    "hypothesis>=6.100",
+    "mypy>=1.11",
+    "pytest>=8.0",
+    "pytest-timeout>=2.3",
+    "ruff>=0.9",
+]
+
+setup(
+    name=PACKAGE,
+    version=version(),
+    description="Real-time action perception on ROS 2: one frozen vision backbone, light STEP probes",
+    license="Apache-2.0",
+    author="step_ros maintainers",
+    maintainer="step_ros maintainers",
+    python_requires=">=3.10",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={"": ["py.typed", "*.css", "*.html", "*.js", "*.json", "*.xml", "*.yaml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *shared_files(),
+    ],
+    zip_safe=False,
+    install_requires=[
+        "huggingface_hub>=0.30",
+        "numpy>=1.23",
+        "opencv-python-headless>=4.8",
+        "rosbags>=0.10",
+        "safetensors>=0.4",
+        "torch>=2.4",
+        "transformers>=4.50",
+        "tyro>=0.9",
+    ],
+    extras_require={
+        "tabletop": TABLETOP,
+        "training": TRAINING,
+        "test": TEST,
+    },
+    # What `colcon test` looks at to choose pytest.
+    tests_require=["pytest"],
+    entry_points={
+        "console_scripts": [
+            "perception = step_ros.ros.perception_node:main",
+            "bag_player = step_ros.ros.bag_player:main",
+            "demo = step_ros.ros.demo:main",
+            "step-ros = step_ros.cli:main",
+        ],
+    },
+)
