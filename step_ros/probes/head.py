@@ -1,0 +1,155 @@
+"""A head: a trained probe with its labels, kept in a folder or on the hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from step_ros.backbones.identity import BackboneIdentity
+from step_ros.backbones.model_folder import ModelFolderError, model_folder
+from step_ros.probes.head_config import HeadConfig, HeadError
+from step_ros.probes.normalization import TokenNormalization
+from step_ros.probes.step import StepProbe
+from step_ros.probes.weights_file import read_weights
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+class Head(nn.Module, PyTorchModelHubMixin):
+    """Tokens of a window in, probabilities of labels out.
+
+    Example:
+        >>> head = Head.from_pretrained("models/tabletop/atomic_action")  # doctest: +SKIP
+        >>> head.check_backbone(backbone.identity)  # doctest: +SKIP
+        >>> head.probabilities(tokens)  # (B, T, P, D) -> (B, K)  # doctest: +SKIP
+    """
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.normalization = TokenNormalization(config.probe.normalization, config.probe.dim)
+        self.probe = StepProbe(
+            config.probe.dim, config.clip.num_frames, len(config.labels), config.probe.num_heads
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (B, K) of patch tokens (B, T, P, D), oldest frame first; float16 tokens are widened.
+
+        Raises:
+            ValueError: `tokens` is not (B, T, P, D) with this head's T and D.
+        """
+        logits: Tensor = self.probe(self.normalization(tokens.to(self.probe.cls.dtype)))
+        return logits
+
+    def probabilities(self, tokens: Tensor) -> Tensor:
+        """Calibrated probabilities (B, K) of patch tokens (B, T, P, D): softmax(logits / temperature)."""
+        logits: Tensor = self(tokens)
+        return torch.softmax(logits / self.config.temperature, dim=-1)
+
+    def check_backbone(self, identity: BackboneIdentity) -> None:
+        """Make sure that tokens come from the backbone that this head was trained on.
+
+        Raises:
+            HeadError: they do not; the message names both backbones.
+        """
+        if not self.config.backbone.same_tokens(identity):
+            raise HeadError(
+                f"head {self.config.task!r} was trained on the backbone {self.config.backbone}, but is given "
+                f"{identity}; load the backbone it was trained on, or train it on this one"
+            )
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # a head has nothing else to pass on: no **model_kwargs
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        device: str | torch.device = "cpu",
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> Head:
+        """Load a head, in evaluation mode, from a folder or from the hub by name.
+
+        Args:
+            pretrained_model_name_or_path: folder, or name on the Hugging Face hub.
+            device: where the head shall run.
+            revision: branch, tag or commit on the hub.
+            cache_dir: where the hub's files are kept; by default under ``HF_HOME``.
+            force_download: fetch again what is in the cache.
+            local_files_only: only look in the cache.
+            token: for private repositories on the hub.
+
+        Raises:
+            HeadError: there is no such head, or a file of it is missing, corrupt, or does not fit the other.
+                Sizes are compared before anything is allocated, and nothing is ever unpickled.
+        """
+        try:
+            folder = model_folder(
+                pretrained_model_name_or_path,
+                files=(CONFIG_FILE, WEIGHTS_FILE),
+                revision=revision,
+                cache_dir=cache_dir,
+                force_download=force_download,
+                local_files_only=local_files_only,
+                token=token,
+            )
+        except ModelFolderError as error:
+            raise HeadError(f"head {error}") from error
+        config = read_config(folder / CONFIG_FILE)
+        with torch.device("meta"):  # shapes without memory
+            head = cls(config)
+        expected = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
+        head.load_state_dict(read_weights(folder / WEIGHTS_FILE, expected), assign=True)
+        return head.to(device).eval()
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write config.json and model.safetensors (always float32)."""
+        text = json.dumps(self.config.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        (save_directory / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        weights = {
+            name: tensor.detach().to("cpu", torch.float32).contiguous()
+            for name, tensor in self.state_dict().items()
+        }
+        save_file(weights, save_directory / WEIGHTS_FILE, metadata={"format": "pt"})
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """The README.md beside a saved head: what it answers and how to load it."""
+        config = self.config
+        labels = "\n".join(f"- `{label}`" for label in config.labels)
+        return ModelCard(
+            "---\nlibrary_name: step_ros\npipeline_tag: video-classification\n"
+            "tags:\n- robotics\n- ros2\n---\n\n"
+            f"# {config.task}\n\n"
+            f"A STEP head for `step_ros`, trained on tokens of `{config.backbone.id}`. It sees "
+            f"{config.clip.num_frames} frames over {config.clip.window_seconds:g} s and answers with one of\n"
+            f"\n{labels}\n\n"
+            "```python\nfrom step_ros.probes import Head\n\n"
+            'head = Head.from_pretrained("path/or/hub-name")\n```\n'
+        )
+
+
+def read_config(path: Path) -> HeadConfig:
+    """Read a head's config.json.
+
+    Raises:
+        HeadError: the file is missing, is not JSON, or makes no sense; the message names it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HeadError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise HeadError(f"{path} is not JSON ({error}); fetch or save it again") from error
+    try:
+        return HeadConfig.from_json(content)
+    except HeadError as error:
+        raise HeadError(f"{path}: {error}") from error
