@@ -1,5 +1,8 @@
 """Frozen image encoders: a frame in, its patch tokens out."""
 
+from step_ros.backbones.backbone import Backbone
+from step_ros.backbones.errors import BackboneError
 from step_ros.backbones.identity import BackboneIdentity
+from step_ros.backbones.preprocess import Preprocess
 
-__all__ = ["BackboneIdentity"]
+__all__ = ["Backbone", "BackboneError", "BackboneIdentity", "Preprocess"]

@@ -82,8 +82,8 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         """Take lists for tuples, as JSON gives them, and check every field."""
-        if isinstance(self.labels, str) or isinstance(self.symmetric_pairs, str):
-            raise HeadError("labels and symmetric_pairs must be lists, got a string")
+        _check_list("labels", self.labels)
+        _check_list("symmetric_pairs", self.symmetric_pairs)
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "symmetric_pairs", tuple(_as_pair(pair) for pair in self.symmetric_pairs))
         if not isinstance(self.task, str) or not _TASK_NAME.match(self.task):
@@ -184,8 +184,13 @@ def _as_mapping(where: str, content: object) -> Mapping[str, Any]:
     return content
 
 
+def _check_list(name: str, value: object) -> None:
+    if not isinstance(value, (list, tuple)):
+        raise HeadError(f"{name} must be a list, got {value!r}")
+
+
 def _as_pair(pair: Sequence[str]) -> tuple[str, str]:
-    if isinstance(pair, str) or len(pair) != 2:
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
         raise HeadError(f"a symmetric pair must be two labels, got {pair!r}")
     return pair[0], pair[1]
 

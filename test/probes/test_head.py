@@ -123,7 +123,7 @@ def test_another_backbone_is_refused_and_both_are_named(changes: dict[str, Any])
         ({"labels": ("open", "close", "open", "idle")}, "got twice: open"),
         ({"labels": ("open",), "symmetric_pairs": (), "idle_label": None}, "at least 2 labels"),
         ({"labels": ("open", "close", "idle", "")}, "non-empty"),
-        ({"labels": "open"}, "must be lists, got a string"),
+        ({"labels": "open"}, "labels must be a list, got 'open'"),
         ({"symmetric_pairs": (("open", "shut"),)}, "'shut', which is not a label"),
         ({"symmetric_pairs": (("open", "close"), ("close", "idle"))}, "'close' is in more than one place"),
         ({"symmetric_pairs": (("open", "open"),)}, "'open' is in more than one place"),
@@ -159,7 +159,7 @@ def test_a_probe_that_makes_no_sense_names_its_field(values: dict[str, Any], mes
     ("changes", "message"),
     [
         ({"colour": "red"}, r"unknown fields \['colour'\]"),
-        ({"labels": None}, "cannot be read"),
+        ({"labels": None}, "labels must be a list, got None"),
         ({"clip": 3}, "clip must be a JSON object, got int"),
         ({"clip": {"num_frames": 0, "window_seconds": 1.0}}, "clip cannot be read"),
         ({"backbone": {"id": "owner/tiny"}}, "backbone cannot be read"),

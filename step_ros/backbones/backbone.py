@@ -1,0 +1,161 @@
+"""The frozen image encoder that every task shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from step_ros.backbones.errors import BackboneError
+from step_ros.backbones.identity import BackboneIdentity, weights_sha256
+from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
+from step_ros.backbones.preprocess import Preprocess
+from step_ros.backbones.vision_tower import VisionTower, load_vision_tower
+
+_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
+)
+
+
+class Backbone(nn.Module):
+    """A frozen image encoder: frames in, patch tokens after the final norm out.
+
+    DINOv2 (with or without registers), CLIP's vision tower and plain ViT, as Hugging Face transformers saves
+    them. The frame's own CLS token and register tokens are dropped, as STEP asks.
+
+    Example:
+        >>> backbone = Backbone.from_pretrained("facebook/dinov2-small")  # doctest: +SKIP
+        >>> backbone.encode(frame.rgb[None]).shape  # doctest: +SKIP
+        torch.Size([1, 256, 384])
+    """
+
+    def __init__(self, tower: VisionTower, preprocess: Preprocess, *, id: str) -> None:
+        super().__init__()
+        height, width = preprocess.image_size
+        if tower.image_size is not None and (height, width) != (tower.image_size, tower.image_size):
+            raise BackboneError(
+                f"{id}: preprocessor_config.json gives images of {height}x{width} pixels, but the network in "
+                f"config.json takes {tower.image_size}x{tower.image_size}"
+            )
+        if height % tower.patch_size or width % tower.patch_size:
+            raise BackboneError(
+                f"{id}: images of {height}x{width} pixels cannot be cut into patches of {tower.patch_size}"
+            )
+        self.network = tower.network.eval().requires_grad_(False)
+        self.preprocess = preprocess
+        self._tower = tower
+        self._identity = BackboneIdentity(
+            id=id,
+            image_size=preprocess.image_size,
+            num_patches=(height // tower.patch_size) * (width // tower.patch_size),
+            dim=tower.dim,
+            sha256=weights_sha256(tower.network),
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
+    ) -> Backbone:
+        """Load a backbone from a folder, or from the Hugging Face hub by name.
+
+        Only safetensors are read, and no code that comes with a model is ever run.
+
+        Args:
+            name_or_folder: a folder with config.json, preprocessor_config.json and model.safetensors, or a
+                hub name such as ``facebook/dinov2-small``.
+            device: where the network runs.
+            dtype: the type that the network computes in; tokens are float32 whatever it is.
+            revision: branch, tag or commit on the hub.
+
+        Raises:
+            BackboneError: it cannot be had (no folder, no connection), or its files are not usable.
+        """
+        try:
+            folder = model_folder(name_or_folder, files=_FILES, revision=revision)
+        except ModelFolderError as error:
+            raise BackboneError(f"backbone: {error}") from error
+        tower = load_vision_tower(folder)
+        preprocess = Preprocess.from_file(folder / "preprocessor_config.json", model_type=tower.model_type)
+        backbone = cls(tower, preprocess, id=display_name(name_or_folder))
+        return backbone.to(device=device, dtype=dtype)
+
+    def encode(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
+        """Encode frames; resizing, cropping and normalising included.
+
+        Args:
+            rgb: (B, H, W, 3) uint8 frames of any size, on any device.
+
+        Returns:
+            Patch tokens (B, P, D), float32, on the backbone's device.
+
+        Raises:
+            ValueError: `rgb` is not (B, H, W, 3) uint8.
+        """
+        frames = _as_tensor(rgb)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != torch.uint8:
+            raise ValueError(
+                f"rgb must be (B, H, W, 3) uint8, got shape {tuple(frames.shape)} of {frames.dtype}; "
+                "for one frame, give frame.rgb[None]"
+            )
+        with torch.inference_mode():
+            pixels = self.preprocess(frames.to(self.device))
+            tokens = self._tower.tokens(pixels.to(self.dtype))
+        # A copy made outside inference mode may be trained on; and it lets go of the CLS and register tokens.
+        return tokens.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+
+    def forward(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
+        """The same as `encode`."""
+        return self.encode(rgb)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Stay in evaluation mode: a frozen backbone inside a model that trains does not train."""
+        return super().train(False)
+
+    @property
+    def num_patches(self) -> int:
+        """P, patch tokens a frame."""
+        return self._identity.num_patches
+
+    @property
+    def dim(self) -> int:
+        """D, channels of a token."""
+        return self._identity.dim
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the image that the network sees."""
+        return self._identity.image_size
+
+    @property
+    def identity(self) -> BackboneIdentity:
+        """Name, sizes and a digest of the weights as they were saved."""
+        return self._identity
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return next(self.network.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that the network computes in."""
+        return next(self.network.parameters()).dtype
+
+
+def _as_tensor(rgb: Tensor | NDArray[np.uint8]) -> Tensor:
+    if isinstance(rgb, Tensor):
+        return rgb
+    # torch has no read-only tensors, and would warn.
+    return torch.from_numpy(np.require(rgb, requirements=["C", "W"]))
