@@ -77,14 +77,15 @@ def open_bag(path: Path) -> Storage:
     if not path.is_dir():
         return _salvage(path, reason)
     parts: list[Storage] = []
+    reasons = [reason]
     for file in sorted((file for file in path.iterdir() if file.suffix in _SALVAGE), key=_part_order):
         try:
             parts.append(open_bag(file))
         except BagError as error:
-            _log.warning("%s", error)
+            reasons.append(str(error))
     if not parts:
-        raise BagError(f"{path} is not a ROS 2 bag that can be read: {reason}")
-    _log.warning("%s is damaged (%s); reading its files one by one", path, reason)
+        raise BagError(f"{path} is not a ROS 2 bag that can be read: {'; '.join(reasons)}")
+    _log.warning("%s is damaged (%s); reading its files one by one", path, "; ".join(reasons))
     return _Parts(parts)
 
 

@@ -58,7 +58,8 @@ def bt601(luma: Array, cb: Array, cr: Array) -> Array:
     pb, pr = (cb.astype(float) - 128) / 224, (cr.astype(float) - 128) / 224
     red, blue = y + 2 * (1 - 0.299) * pr, y + 2 * (1 - 0.114) * pb
     green = (y - 0.299 * red - 0.114 * blue) / 0.587
-    return np.clip(255 * np.stack([red, green, blue], -1), 0, 255)
+    rgb: Array = np.clip(255 * np.stack([red, green, blue], -1), 0, 255)
+    return rgb
 
 
 @pytest.fixture
@@ -225,7 +226,8 @@ def test_the_pixels_are_their_own(rosbags_messages: Any, encoding: str) -> None:
     data = np.full(data_size(encoding, HEIGHT, row_bytes(encoding, WIDTH)), 9, np.uint8)
     message = image(rosbags_messages, encoding, data)
     rgb = decode_image(message)
-    assert (rgb.dtype, rgb.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
+    assert rgb.dtype == np.uint8
+    assert rgb.shape == (HEIGHT, WIDTH, 3)
     assert rgb.flags.c_contiguous and rgb.flags.writeable
     assert not np.shares_memory(rgb, message.data)
 
