@@ -1,6 +1,6 @@
 """Builds with `colcon build` in a ROS 2 workspace, and installs with `pip install .` where there is no ROS.
 
-The metadata stands here and not in pyproject.toml because the setuptools of ROS 2 Humble reads it nowhere else.
+The metadata stands here because the setuptools of ROS 2 Humble does not read it from pyproject.toml.
 """
 
 import re
@@ -28,12 +28,12 @@ def shared_files() -> list[tuple[str, list[str]]]:
 
 
 TABLETOP = ["mujoco>=3.2"]
-TRAINING = ["scipy>=1.10", "torchmetrics>=1.4", "tqdm>=4.60"]
+TRAINING = ["scikit-learn>=1.3", "scipy>=1.10", "torchmetrics>=1.4", "tqdm>=4.60"]
 TEST = [
     "catkin_pkg>=1.0",
     "hypothesis>=6.100",
     "mypy>=1.11",
-    "pytest>=8.0",
+    "pytest>=6.2",
     "pytest-timeout>=2.3",
     "ruff>=0.9",
 ]
@@ -56,8 +56,10 @@ setup(
     zip_safe=False,
     install_requires=[
         "huggingface_hub>=0.30",
-        "numpy>=1.23",
+        "numpy>=1.21",
         "opencv-python-headless>=4.8",
+        "pyyaml>=5.4",
+        "rich>=13.0",
         "rosbags>=0.10",
         "safetensors>=0.4",
         "torch>=2.4",

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Generate vision_msgs into this Python environment, where no ROS installation brings it.
+
+rclpy and the common interfaces exist as wheels; vision_msgs does not. The generators that make it (rosidl) do,
+and interfaces/vision_msgs holds the definitions. The result is the real thing, and is checked to be: a publisher
+in a fresh process must announce the type hash that ROS's own vision_msgs announces.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+INTERFACES = Path(__file__).resolve().parents[1] / "interfaces" / "vision_msgs"
+PREFIX = Path(sys.prefix)
+
+# vision_msgs/msg/Classification as ROS distributes it. Endpoints with another hash do not connect to it.
+TYPE_HASH = "RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143"
+
+ANNOUNCE_TYPE_HASH = """
+import rclpy
+from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass, VisionInfo
+
+rclpy.init()
+node = rclpy.create_node("vision_msgs_check")
+for message in (Classification, LabelInfo, ObjectHypothesis, VisionClass, VisionInfo):
+    node.create_publisher(message, message.__name__, 1)
+print(node.get_publishers_info_by_topic("/Classification")[0].topic_type_hash)
+"""
+
+
+class BuildError(Exception):
+    """The machine lacks something that the build needs; the message says what to install."""
+
+
+def announced_type_hash() -> str:
+    """The type hash of Classification that a publisher here announces; "" where there can be none."""
+    with tempfile.TemporaryDirectory() as log_folder:
+        environment = os.environ | {"ROS_LOG_DIR": log_folder, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        command = [sys.executable, "-c", ANNOUNCE_TYPE_HASH]
+        check = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return check.stdout.strip() if check.returncode == 0 else ""
+
+
+def check_tools() -> None:
+    """Raise BuildError unless a C and a C++ compiler, cmake and Python's headers are here."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    needs = {
+        "a C compiler (gcc)": shutil.which(os.environ.get("CC", "cc")),
+        "a C++ compiler (g++)": shutil.which(os.environ.get("CXX", "c++")),
+        "cmake": shutil.which("cmake"),
+        f"Python's headers ({headers})": headers.is_file(),
+    }
+    missing = [need for need, found in needs.items() if not found]
+    if missing:
+        raise BuildError(
+            f"vision_msgs cannot be built: {', '.join(missing)} not found. On Debian and Ubuntu: "
+            "sudo apt install build-essential cmake python3-dev. Or source a ROS 2 that has vision_msgs."
+        )
+
+
+def mend_exported_paths() -> None:
+    """Point the wheels' CMake files at this interpreter's headers.
+
+    Some still name those of the container that the wheels were built in, /opt/python/cp311-cp311/...
+    """
+    import numpy
+
+    for path in PREFIX.glob("share/*/cmake/*.cmake"):
+        text = path.read_text()
+        mended = re.sub(r'/opt/python/[^;"]*/numpy/_core/include', numpy.get_include(), text)
+        mended = re.sub(r'/opt/python/[^;"/]*/include/python[\d.]+', sysconfig.get_path("include"), mended)
+        if mended != text:
+            path.write_text(mended)
+
+
+def build(folder: Path) -> None:
+    """Generate, compile and install vision_msgs into this environment, with `folder` for its scratch files."""
+    configure = [
+        "-DBUILD_TESTING=OFF",
+        "-DCMAKE_BUILD_TYPE=Release",
+        f"-DCMAKE_INSTALL_PREFIX={PREFIX}",
+        f"-DCMAKE_PREFIX_PATH={PREFIX}",
+        f"-DPython3_EXECUTABLE={sys.executable}",
+    ]
+    log = folder / "build.log"
+    environment = os.environ | {"AMENT_PREFIX_PATH": str(PREFIX)}
+    with log.open("w") as output:
+        for step in (
+            ["cmake", "-S", str(INTERFACES), "-B", str(folder / "build"), *configure],
+            ["cmake", "--build", str(folder / "build"), "--parallel", str(os.cpu_count() or 1)],
+            ["cmake", "--install", str(folder / "build")],
+        ):
+            if subprocess.run(step, env=environment, stdout=output, stderr=subprocess.STDOUT).returncode != 0:
+                raise BuildError(f"{' '.join(step)} failed:\n{log.read_text()[-4000:]}")
+
+
+def main() -> None:
+    """Build vision_msgs unless this environment has it, and check what was built."""
+    if announced_type_hash() == TYPE_HASH:
+        return
+    check_tools()
+    mend_exported_paths()
+    with tempfile.TemporaryDirectory(prefix="vision_msgs_") as folder:
+        build(Path(folder))
+    found = announced_type_hash()
+    if found != TYPE_HASH:
+        raise BuildError(f"the vision_msgs just built announces type {found or 'nothing'}, not {TYPE_HASH}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BuildError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")

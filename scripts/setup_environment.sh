@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Makes the environment that `make demo` and `make test` run in:
+#     PYTHON=python3.12 scripts/setup_environment.sh .venv
+# Where a ROS 2 is sourced, that one is used; elsewhere a real one comes from wheels. May be run again at any time, also
+# after it was interrupted: what is there is kept, what is missing is added.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+venv=${1:?usage: scripts/setup_environment.sh FOLDER}
+torch=2.13.0
+
+say() { printf 'set-up: %s\n' "$*"; }
+fail() { printf 'set-up: %s\n' "$*" >&2; exit 1; }
+
+# The interpreter below any virtual environment that the user has active: ours must not hang on theirs.
+command -v "${PYTHON:=python3}" > /dev/null || fail "there is no $PYTHON; choose another with PYTHON=..."
+python=$("$PYTHON" -c 'import sys; print(sys._base_executable)')
+minor=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+[[ -e constraints/python$minor.txt ]] ||
+    fail "$python is Python $minor, which is not one of $(cd constraints && echo python*.txt | sed 's/\.txt//g');" \
+         "choose another with PYTHON=..."
+
+if "$python" -c 'import rclpy' 2> /dev/null; then
+    ros=machine
+elif [[ -n ${ROS_DISTRO:-} && -n ${AMENT_PREFIX_PATH:-} ]]; then
+    fail "ROS 2 $ROS_DISTRO is sourced, but $python (Python $minor) cannot import its rclpy. Choose the Python that it was" \
+         "built for, mostly PYTHON=/usr/bin/python3, or use a shell where no ROS is sourced."
+else
+    ros=wheels
+fi
+
+# A venv that was made for the other kind of ROS, for another Python, or was cut short, is made anew.
+system_site_packages=$([[ $ros = machine ]] && echo true || echo false)
+if ! grep -qi "^include-system-site-packages = $system_site_packages" "$venv/pyvenv.cfg" 2> /dev/null ||
+    ! "$venv/bin/python" -c "import pip, sys; sys.exit('%d.%d' % sys.version_info[:2] != '$minor')" 2> /dev/null; then
+    say "making $venv with Python $minor"
+    options=(--clear)
+    [[ $ros = machine ]] && options+=(--system-site-packages)
+    "$python" -m venv "${options[@]}" "$venv" ||
+        fail "$python cannot make virtual environments; on Debian and Ubuntu: sudo apt install python$minor-venv"
+fi
+# For what the set-up itself starts: cmake finds this environment's tools first.
+PATH=$(cd "$venv/bin" && pwd):$PATH
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@"; }
+
+package='.[tabletop,training,test]'
+if [[ $ros = machine ]]; then
+    say "ROS 2 ${ROS_DISTRO:-} of this machine; installing what it does not bring"
+    # Its messages are compiled against its numpy, and a newer major version breaks them.
+    constraints=$venv/constraints.txt
+    "$python" -c 'import numpy; print("numpy==" + numpy.__version__)' > "$constraints"
+    echo "torch==$torch" >> "$constraints"
+    pip --constraint "$constraints" --editable "$package"
+    "$venv/bin/python" -c 'import vision_msgs.msg' ||
+        fail "this ROS 2 has no vision_msgs: sudo apt install ros-$ROS_DISTRO-vision-msgs"
+else
+    say "no ROS is sourced: installing ROS 2 Jazzy from wheels, with everything else (about 400 MB without CUDA)"
+    pip --constraint "constraints/python$minor.txt" --editable "$package" --requirement requirements/ros_wheels.txt
+    command -v cmake > /dev/null || pip cmake
+    say "generating vision_msgs"
+    "$venv/bin/python" scripts/build_vision_msgs.py
+fi
+say "done: $venv"
