@@ -61,9 +61,7 @@ class Preprocess:
             return F.interpolate(images, size, mode=self.interpolation)
         if images.device.type == "cpu":
             return F.interpolate(images, size, mode=self.interpolation, antialias=True)
-        # Only the CPU has a kernel for bytes.
-        resized = F.interpolate(images.to(torch.float32), size, mode=self.interpolation, antialias=True)
-        return resized.round().clamp(0, 255)
+        return resize_as_floats(images, size, self.interpolation)
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
         if self.resize is None:
@@ -146,6 +144,17 @@ class Preprocess:
             mean=_channels("image_mean", content["image_mean"]) if normalize else cls.mean,
             std=_channels("image_std", content["image_std"]) if normalize else cls.std,
         )
+
+
+def resize_as_floats(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:
+    """Resize (B, 3, H, W) images where there is no kernel for bytes, which only a CPU has.
+
+    As PIL and that kernel do, width first and then height, in whole grey levels after each.
+    """
+    resized = images.to(torch.float32)
+    for step in ((images.shape[-2], size[1]), size):
+        resized = F.interpolate(resized, step, mode=interpolation, antialias=True).round().clamp(0, 255)
+    return resized
 
 
 def _resize_target(size: object, *, number_is_square: bool) -> tuple[int, int] | int:
