@@ -1,0 +1,18 @@
+"""`step-ros`: everything that needs no robot."""
+
+from __future__ import annotations
+
+import tyro
+
+from step_ros.cli.tabletop import TABLETOP_COMMANDS
+from step_ros.cli.tokens import evaluate, extract, train
+
+
+def main() -> None:
+    """Run a `step-ros` command; `step-ros --help` lists them."""
+    tyro.extras.subcommand_cli_from_dict(
+        {"extract": extract, "train": train, "evaluate": evaluate, **TABLETOP_COMMANDS},
+        prog="step-ros",
+        description="Train and evaluate heads for the step_ros perception node.",
+        sort_subcommands=False,
+    )

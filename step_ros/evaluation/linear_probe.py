@@ -1,0 +1,35 @@
+"""The order-blind yardstick: a linear classifier on the mean of all tokens of a window."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from step_ros.evaluation.clip_metrics import ClipMetrics, clip_metrics
+from step_ros.training.token_store import TokenStore
+from step_ros.training.windows import Window, WindowTokens, centred_windows
+
+
+def mean_pooled_linear_probe(store: TokenStore, task: str, split: str) -> ClipMetrics:
+    """Fit logistic regression on the train split's clips and judge it on `split`.
+
+    A mean over frames is the same forwards and backwards, so what it finds of direction stands in the frames
+    themselves: on nearly symmetric pairs it should stay near chance.
+    """
+    labels, pairs = store.tasks[task].labels, store.tasks[task].symmetric_pairs
+    index = {label: i for i, label in enumerate(labels)}
+    tokens_of = WindowTokens(store)
+
+    def features(windows: list[Window]) -> tuple[Tensor, Tensor]:
+        means = torch.cat([tokens_of([window]).float().mean((1, 2)) for window in windows])
+        return means, torch.tensor([index[window.labels[task]] for window in windows])
+
+    means, targets = features(centred_windows(store, "train"))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(means.numpy(), targets.numpy())
+    means, targets = features(centred_windows(store, split))
+    logits = torch.full((len(targets), len(labels)), -torch.inf)
+    logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(probe.predict_log_proba(means.numpy())).float()
+    return clip_metrics(logits, logits, targets, labels, pairs)

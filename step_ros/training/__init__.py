@@ -1,0 +1,1 @@
+"""From labelled videos to heads: the token store, windows drawn from it, and fitting."""
