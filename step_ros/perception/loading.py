@@ -1,0 +1,98 @@
+"""From the names of heads to a perceiver that is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from step_ros.backbones import Backbone
+from step_ros.perception.perceiver import Perceiver
+from step_ros.probes import Head, HeadError
+from step_ros.shared_files import shared_folder
+
+BACKBONE_FOLDER = "backbone"
+"""A backbone in a folder of this name, beside its heads' folders, is found by itself."""
+
+
+def load_perceiver(
+    heads: Sequence[str | Path],
+    *,
+    backbone: str | Path | None = None,
+    device: str = "auto",
+    max_held: int | None = None,
+) -> Perceiver:
+    """Load heads and the backbone that they share.
+
+    Args:
+        heads: folders, names of bundled heads (``tabletop/object``), or names on the Hugging Face hub.
+        backbone: likewise; None takes the folder ``backbone`` beside the first head's folder, or else what
+            that head's config names.
+        device: a torch device, or ``auto``: the first GPU where there is one, else the CPU.
+        max_held: see `TokenWindow`.
+
+    Raises:
+        HeadError: a head cannot be had, two heads answer the same task, or they do not fit each other or
+            the backbone; the message names both.
+        BackboneError: the backbone cannot be had.
+        ValueError: `device` is not one that torch knows.
+    """
+    if not heads:
+        raise HeadError("no heads were given; name at least one folder or hub name")
+    chosen = choose_device(device)
+    sources = [find_model(name) for name in heads]
+    loaded: dict[str, Head] = {}
+    for source in sources:
+        head = Head.from_pretrained(source, device=chosen)
+        task = head.config.task
+        if task in loaded:
+            raise HeadError(f"two heads answer the task {task!r}; the second is {source}. Leave one out")
+        loaded[task] = head
+    first = next(iter(loaded.values()))
+    found = find_model(backbone) if backbone else backbone_of(sources[0], first)
+    return Perceiver(Backbone.from_pretrained(found, device=chosen), loaded, max_held=max_held)
+
+
+def warm_up(perceiver: Perceiver) -> None:
+    """Run backbone and heads once on a black frame, so that the first real one is not late."""
+    height, width = perceiver.backbone.image_size
+    tokens = perceiver.backbone.encode(np.zeros((1, height, width, 3), np.uint8))  # 1 P D
+    window = tokens[:, None].expand(-1, perceiver.clip.num_frames, -1, -1)  # 1 T P D
+    with torch.inference_mode():
+        for head in perceiver.heads.values():
+            head.probabilities(window)
+
+
+def find_model(name: str | Path) -> str | Path:
+    """A model's folder: as given, or below the bundled ``models``; any other name is the hub's business."""
+    if Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    bundled = shared_folder() / "models" / name
+    return bundled if bundled.is_dir() else name
+
+
+def backbone_of(source: str | Path, head: Head) -> str | Path:
+    """Where the backbone of a head is: beside the head's folder, or wherever its config says."""
+    beside = Path(source).resolve().parent / BACKBONE_FOLDER
+    if isinstance(source, Path) and beside.is_dir():
+        return beside
+    return find_model(head.config.backbone.id)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` is the first GPU where there is one, else the CPU.
+
+    Raises:
+        ValueError: torch knows no such device, or it is not on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used ({reason}); give auto, cpu or cuda:0") from error
+    return device

@@ -1,0 +1,174 @@
+"""What the node says about itself on /diagnostics."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+ENOUGH_RECEIVED = 0.8
+"""Below this share of the published images, something between camera and node loses them."""
+
+UNRELATED_CLOCKS_MS = 60_000.0
+"""Labels that seem later, or earlier, than this are due to stamps of another clock."""
+
+_LOSS_ADVICE = (
+    "large images do not fit Fast DDS's default shared memory: start the camera with "
+    "FASTRTPS_DEFAULT_PROFILES_FILE=<share/step_ros>/config/fastdds_large_images.xml, or make it publish "
+    "reliable, or use image_transport:=compressed"
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The node at one moment; counts are from its start on."""
+
+    seconds: float
+    """Of a clock that never jumps."""
+    frames: Mapping[str, int]
+    """The ledger: received is the sum of all others."""
+    lost: int
+    """Images that were published and not received."""
+    updates: int
+    """How often labels went out."""
+    update_errors: Mapping[str, int]
+    """Updates that were lost, by cause."""
+    notices: Mapping[str, int]
+    """What was put up with: frames without a stamp, jumps of time."""
+    last_image_age: float
+    """Seconds since the last image; since the start if there was none."""
+    publishers: int
+    """Of the image topic."""
+    latency_ms: tuple[float, float]
+    """From arrival to labels: median and 99th percentile; NaN while there are none."""
+    stamp_latency_ms: tuple[float, float]
+    """From the image's stamp to labels, likewise."""
+    last_error: str
+    """The newest error's message."""
+
+
+class Diagnostics:
+    """Turns snapshots into diagnostic statuses: counts as they are, rates and levels from the last seconds.
+
+    Args:
+        name: of the status.
+        hardware_id: of the status.
+        topic: the image topic.
+    """
+
+    def __init__(self, name: str, hardware_id: str, topic: str) -> None:
+        self._name = name
+        self._hardware_id = hardware_id
+        self._topic = topic
+        self._recent: deque[Snapshot] = deque(maxlen=6)
+
+    def status(
+        self, now: Snapshot, facts: Mapping[str, str], *, image_timeout: float, latency_warning_ms: float
+    ) -> DiagnosticStatus:
+        """The status after `now`.
+
+        Args:
+            now: later than the one before.
+            facts: more to show: what runs on what.
+            image_timeout: seconds without an image after which the status is STALE.
+            latency_warning_ms: a 99th percentile from stamp to labels above it is a warning.
+        """
+        before = self._recent[0] if self._recent else now
+        self._recent.append(now)
+        level, message = self._judge(before, now, image_timeout, latency_warning_ms)
+        values = {
+            **{name: str(count) for name, count in now.frames.items()},
+            "lost_before_receipt": str(now.lost),
+            "updates": str(now.updates),
+            **{f"update_error.{cause}": str(count) for cause, count in now.update_errors.items()},
+            **{name: str(count) for name, count in now.notices.items()},
+            **_rates(before, now),
+            "latency_p50_ms": _number(now.latency_ms[0]),
+            "latency_p99_ms": _number(now.latency_ms[1]),
+            "stamp_latency_p50_ms": _number(now.stamp_latency_ms[0]),
+            "stamp_latency_p99_ms": _number(now.stamp_latency_ms[1]),
+            "last_error": now.last_error,
+            **facts,
+        }
+        return DiagnosticStatus(
+            level=level,
+            name=self._name,
+            hardware_id=self._hardware_id,
+            message=message,
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+
+    def _judge(
+        self, before: Snapshot, now: Snapshot, image_timeout: float, latency_warning_ms: float
+    ) -> tuple[bytes, str]:
+        """The level, and why; the worst thing is what is said."""
+        if now.last_image_age > image_timeout:
+            return DiagnosticStatus.STALE, _why_no_image(self._topic, now)
+        new = {name: count - before.frames.get(name, 0) for name, count in now.frames.items()}
+        bad = {name: count for name, count in new.items() if name.startswith("dropped.") and count}
+        failed = {
+            cause: count - before.update_errors.get(cause, 0)
+            for cause, count in now.update_errors.items()
+            if count > before.update_errors.get(cause, 0)
+        }
+        if failed or "dropped.inference_error" in bad:
+            causes = [*failed, *(["inference_error"] if "dropped.inference_error" in bad else [])]
+            return DiagnosticStatus.ERROR, f"inference fails ({', '.join(causes)}): {now.last_error}"
+        if bad and sum(bad.values()) == new["received"]:
+            return DiagnosticStatus.ERROR, f"no frame is usable: {_listed(bad)}. Last: {now.last_error}"
+
+        warnings = []
+        lost = now.lost - before.lost
+        if lost and new["received"] < ENOUGH_RECEIVED * (new["received"] + lost):
+            share = new["received"] / (new["received"] + lost)
+            warnings.append(f"only {share:.0%} of the images on {self._topic} arrive: {_LOSS_ADVICE}")
+        if bad:
+            warnings.append(f"frames dropped: {_listed(bad)}")
+        p50, p99 = now.stamp_latency_ms
+        if abs(p50) > UNRELATED_CLOCKS_MS:
+            warnings.append(
+                f"stamps are {p50 / 1000:.0f} s behind this node's clock: for a recording, set use_sim_time "
+                "and play it with /clock; for a camera, synchronise the clocks"
+            )
+        elif p50 < 0:
+            warnings.append(f"stamps are {-p50:.0f} ms ahead of this node's clock: synchronise the clocks")
+        elif p99 > latency_warning_ms:
+            warnings.append(f"labels are late: p99 is {p99:.0f} ms, more than {latency_warning_ms:.0f} ms")
+        if warnings:
+            return DiagnosticStatus.WARN, "; ".join(warnings)
+        if not now.updates:
+            return DiagnosticStatus.OK, "filling the first window"
+        return DiagnosticStatus.OK, "labels are going out"
+
+
+def _why_no_image(topic: str, now: Snapshot) -> str:
+    missing = f"no image on {topic} for {now.last_image_age:.1f} s"
+    if now.publishers:
+        kind = "they are silent, or offer another QoS"
+        return f"{missing}, though it has {now.publishers} publisher(s): {kind}"
+    return f"{missing}, and it has no publisher: remap `image` to the camera's topic, or start the camera"
+
+
+def _rates(before: Snapshot, now: Snapshot) -> dict[str, str]:
+    """Per second, over the snapshots kept."""
+    seconds = now.seconds - before.seconds
+    counts = {
+        "receive_rate_hz": (before.frames["received"], now.frames["received"]),
+        "publish_rate_hz": (before.frames["received"] + before.lost, now.frames["received"] + now.lost),
+        "update_rate_hz": (before.updates, now.updates),
+    }
+    return {
+        name: _number((end - start) / seconds if seconds > 0 else math.nan)
+        for name, (start, end) in counts.items()
+    }
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.removeprefix('dropped.')}" for name, count in counts.items())
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.1f}"
