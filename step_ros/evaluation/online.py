@@ -79,9 +79,7 @@ def accuracy(updates: Iterable[Update], truth: TruthTimeline) -> float:
     return _share(update.label == label for update, label in _labelled(updates, truth))
 
 
-def pair_accuracy(
-    updates: Iterable[Update], truth: TruthTimeline, pairs: Iterable[tuple[str, str]]
-) -> float:
+def pair_accuracy(updates: Iterable[Update], truth: TruthTimeline, pairs: Iterable[tuple[str, str]]) -> float:
     """The accuracy over those updates whose true label belongs to a nearly symmetric pair.
 
     Args:
@@ -101,7 +99,7 @@ class Onsets:
     """How soon the beginnings of actions were noticed."""
 
     delays_s: tuple[float, ...]
-    """Of each that was noticed: from its onset to the receipt of the first update that says so, in seconds."""
+    """Of each that was noticed: from its onset to the receipt of the first update that says so, seconds."""
     missed: int
     """How many were over before any update said so."""
 

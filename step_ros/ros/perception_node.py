@@ -36,6 +36,7 @@ serves
 parameters
 """
 
+
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; returns the exit code."""
     arguments = sys.argv if args is None else ["perception", *args]
