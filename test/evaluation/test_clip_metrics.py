@@ -1,0 +1,52 @@
+"""Clip metrics against shares counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from step_ros.evaluation.clip_metrics import clip_metrics
+
+LABELS = ["idle", "open", "close", "wave"]
+PAIRS = [("open", "close")]
+
+
+def answers(*labels: str) -> Tensor:
+    return 5 * torch.nn.functional.one_hot(torch.tensor([LABELS.index(name) for name in labels]), len(LABELS)).float()
+
+
+def indices(*labels: str) -> Tensor:
+    return torch.tensor([LABELS.index(name) for name in labels])
+
+
+def test_shares() -> None:
+    truth = indices("open", "open", "close", "wave", "wave", "idle")
+    forwards = answers("open", "close", "close", "wave", "idle", "idle")
+    backwards = answers("close", "open", "close", "wave", "idle", "idle")
+    metrics = clip_metrics(forwards, backwards, truth, LABELS, PAIRS)
+    assert metrics.clips == 6
+    assert metrics.top1 == pytest.approx(4 / 6)
+    assert metrics.symmetric == pytest.approx(2 / 3)
+    assert metrics.non_symmetric == pytest.approx(2 / 3)
+    assert metrics.mean_class == pytest.approx((1 / 2 + 1 + 1 / 2 + 1) / 4)
+    assert metrics.reversed_top1 == pytest.approx(4 / 6)
+    # Right forwards: the first and third clip; backwards only the first became its partner.
+    assert metrics.reversed_to_partner == pytest.approx(1 / 2)
+
+
+def test_a_class_without_clips_does_not_count() -> None:
+    metrics = clip_metrics(answers("open"), answers("close"), indices("open"), LABELS, PAIRS)
+    assert metrics.mean_class == 1.0
+    assert metrics.non_symmetric is None
+
+
+def test_without_pairs_nothing_is_symmetric() -> None:
+    metrics = clip_metrics(answers("open"), answers("open"), indices("open"), LABELS, [])
+    assert metrics.symmetric is None
+    assert metrics.reversed_to_partner is None
+
+
+def test_no_clips_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no clips"):
+        clip_metrics(torch.zeros(0, 4), torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), LABELS, PAIRS)

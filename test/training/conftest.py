@@ -1,0 +1,50 @@
+"""A data set of drawn videos and a tiny backbone, both made here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from transformers import ViTConfig, ViTModel
+
+from step_ros.backbones import Backbone
+
+FRAMES = 40  # at 10 Hz: 2 s of rightwards motion, then 2 s of leftwards
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    folder = tmp_path_factory.mktemp("backbone")
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, image_size=32, patch_size=8
+    )
+    ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    )
+    return Backbone.from_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def clips_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six videos of a square that moves right, then left; two a split."""
+    folder = tmp_path_factory.mktemp("clips")
+    rows = ["video,start,end,split,direction"]
+    for index, split in enumerate(["train", "train", "validation", "validation", "test", "test"]):
+        name = f"{split}_{index}.mp4"
+        writer = cv2.VideoWriter(str(folder / name), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 64))
+        for t in range(FRAMES):
+            x = 2 * (t if t < FRAMES // 2 else FRAMES - t)
+            frame = np.full((64, 64, 3), 30 + 10 * index, np.uint8)
+            frame[20:40, x : x + 16] = (40, 200, 250)
+            writer.write(frame)
+        writer.release()
+        rows += [f"{name},0,2,{split},right", f"{name},2,4,{split},left"]
+    (folder / "clips.csv").write_text("\n".join(rows) + "\n")
+    (folder / "clips.yaml").write_text("direction:\n  labels: [right, left]\n  symmetric_pairs: [[right, left]]\n")
+    return folder / "clips.csv"
