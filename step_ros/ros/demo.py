@@ -96,7 +96,7 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
         ChildError: the node or the player died.
         DemoError: nothing was recognised, or frames are unaccounted for.
     """
-    heads = {config.task: config for config in map(_head_config, models)}
+    heads = {config.task: config for config in map(head_config, models)}
     client = PlannerClient(
         NODE,
         list(heads),
@@ -108,7 +108,8 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
     children: list[ChildProcess] = []
     try:
         _check_alone(client, executor, scene.topic)
-        children.append(_start_node(scene, models, backbone, output / "node.log"))
+        arguments = node_arguments(scene, models, backbone)
+        children.append(ChildProcess("node", arguments, output / "node.log"))
         children.append(_start_player(scene, output / "player.log"))
         _watch(client, executor, scene, *children)
         _wait_for_last_words(client, executor, children[0], scene.images)
@@ -129,7 +130,8 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
     return summary
 
 
-def _start_node(scene: Scene, models: Sequence[str], backbone: str, log: Path) -> ChildProcess:
+def node_arguments(scene: Scene, models: Sequence[str], backbone: str) -> list[str]:
+    """The node's module and what it is given to watch a scene."""
     base = scene.topic.removesuffix("/compressed") if scene.compressed else scene.topic
     parameters = {
         "models": f"[{', '.join(json.dumps(str(model)) for model in models)}]",
@@ -137,9 +139,8 @@ def _start_node(scene: Scene, models: Sequence[str], backbone: str, log: Path) -
     }
     if backbone:
         parameters["backbone"] = backbone
-    arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    node = ["step_ros.ros.perception_node", "--ros-args", "-r", f"image:={base}", *arguments]
-    return ChildProcess("node", node, log)
+    given = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    return ["step_ros.ros.perception_node", "--ros-args", "-r", f"image:={base}", *given]
 
 
 def _start_player(scene: Scene, log: Path) -> ChildProcess:
@@ -210,7 +211,7 @@ def _write_predictions(folder: Path, recorded: Sequence[Recorded]) -> None:
             writer.write(connections[message.topic], message.received_ns, message.cdr)
 
 
-def _head_config(model: str) -> HeadConfig:
+def head_config(model: str) -> HeadConfig:
     """What a head's config says of its pairs and its idle label; no topic tells a planner."""
     folder = Path(find_model(model))
     if not folder.is_dir():

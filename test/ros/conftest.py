@@ -1,4 +1,4 @@
-"""Small models of random weights, a recording of a moving square, and the real node and player as processes."""
+"""Small models of random weights, a recording of a moving square, and a ROS graph to try them in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,19 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("rclpy", reason="no ROS 2 here")
+rclpy = pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
-import rclpy
-import torch
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from rosbags.rosbag2 import StoragePlugin, Writer
+import torch  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 
-from step_ros.backbones import Backbone
-from step_ros.frames import ClipSpec, typestore
-from step_ros.probes import Head, HeadConfig, ProbeConfig
-from step_ros.ros.process_environment import process_environment
+from step_ros.backbones import Backbone  # noqa: E402
+from step_ros.frames import ClipSpec, typestore  # noqa: E402
+from step_ros.probes import Head, HeadConfig, ProbeConfig  # noqa: E402
+from step_ros.ros.process_environment import process_environment  # noqa: E402
 
 FRAME_ID = "camera_color_optical_frame"
 RATE = 30
@@ -43,6 +42,8 @@ LABELS = {
     "object": ("idle", "cup", "box"),
 }
 PAIRS = {"atomic_action": (("push", "pull"), ("open", "close")), "object": ()}
+SURE_OF = {"atomic_action": "push", "object": "cup"}
+"""What each head says whatever it sees, so that tests know what to expect."""
 
 
 def make_backbone(folder: Path, seed: int) -> Path:
@@ -86,6 +87,8 @@ def make_head(folder: Path, task: str, backbone: Path, seed: int) -> Path:
             idle_label="idle",
         )
     )
+    with torch.no_grad():
+        head.probe.classifier.bias[LABELS[task].index(SURE_OF[task])] += 6.0
     head.save_pretrained(folder)
     return folder
 
@@ -94,11 +97,10 @@ def make_head(folder: Path, task: str, backbone: Path, seed: int) -> Path:
 class Models:
     heads: list[Path]
     foreign_head: Path
-    """Trained on another backbone."""
-
-    @property
-    def parameter(self) -> str:
-        return f"models:=[{','.join(str(head) for head in self.heads)}]"
+    """Trained on another backbone than the one beside it."""
+    labels: dict[str, tuple[str, ...]]
+    sure_of: dict[str, str]
+    clip: ClipSpec
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +109,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     backbone = make_backbone(folder / "ours" / "backbone", seed=0)
     other = make_backbone(folder / "theirs" / "backbone", seed=1)
     heads = [make_head(folder / "ours" / task, task, backbone, seed=2) for task in LABELS]
-    return Models(heads, make_head(folder / "ours" / "foreign", "object", other, seed=3))
+    foreign = make_head(folder / "ours" / "foreign", "object", other, seed=3)
+    return Models(heads, foreign, LABELS, SURE_OF, CLIP)
 
 
 def picture(index: int) -> np.ndarray:
@@ -149,170 +152,190 @@ def write_bag(path: Path, *, seconds: float, storage: StoragePlugin = StoragePlu
     return path
 
 
+@dataclass(frozen=True)
+class Recording:
+    path: Path
+    frame_id: str
+    stamps_ns: list[int]
+    """Of the images."""
+    truth_onsets_ns: list[int]
+
+
+def make_recording(path: Path, seconds: float, storage: StoragePlugin = StoragePlugin.MCAP) -> Recording:
+    write_bag(path, seconds=seconds, storage=storage)
+    stamps_ns = [START_NS + round(index * 1e9 / RATE) for index in range(round(seconds * RATE))]
+    return Recording(path, FRAME_ID, stamps_ns, stamps_ns[::RATE])
+
+
 @pytest.fixture(scope="session")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bag(tmp_path_factory.mktemp("bags") / "square", seconds=4.0)
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    return make_recording(tmp_path_factory.mktemp("bags") / "square", seconds=4.0)
 
 
-@dataclass
+@pytest.fixture(scope="session")
+def short_recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    return make_recording(tmp_path_factory.mktemp("bags") / "short", 0.5, StoragePlugin.SQLITE3)
+
+
 class Process:
     """A process of ours and what it has said."""
 
-    popen: subprocess.Popen[str]
-    log: Path
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        self.log = log
+        with log.open("w") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                env={**os.environ, **process_environment(os.environ), "OMP_NUM_THREADS": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     @property
     def output(self) -> str:
         return self.log.read_text()
 
-    def stop(self, number: signal.Signals = signal.SIGINT, timeout: float = 20.0) -> int:
+    @property
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit code."""
         return self.popen.wait(timeout)
 
-
-@pytest.fixture()
-def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
-    """Start `python -m MODULE ARGUMENTS`; whatever still runs at the end of the test is killed."""
-    processes: list[Process] = []
-
-    def start_module(module: str, *arguments: object) -> Process:
-        log = tmp_path / f"{module.rpartition('.')[2]}_{len(processes)}.log"
-        with log.open("w") as output:
-            popen = subprocess.Popen(
-                [sys.executable, "-m", module, *map(str, arguments)],
-                env={**os.environ, **process_environment(os.environ), "OMP_NUM_THREADS": "1"},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        processes.append(Process(popen, log))
-        return processes[-1]
-
-    yield start_module
-    for process in processes:
-        if process.popen.poll() is None:
-            process.popen.kill()
-            process.popen.wait()
-
-
-@pytest.fixture()
-def namespace() -> str:
-    """Of this test alone, so that tests cannot hear each other."""
-    return f"/test_{uuid.uuid4().hex[:8]}"
+    def kill(self) -> None:
+        if self.running:
+            self.popen.kill()
+            self.popen.wait()
 
 
 class Client(Node):
     """A planner: subscribes what it is told to and keeps what comes."""
 
-    def __init__(self, namespace: str) -> None:
-        super().__init__("planner", namespace=namespace)
-        self.executor_ = SingleThreadedExecutor()
-        self.executor_.add_node(self)
-        self.received: dict[str, list[Any]] = {}
-        self.received_at_ns: dict[str, list[int]] = {}
+    def __init__(self, namespace: str, context: Any) -> None:
+        super().__init__("planner", namespace=namespace, context=context)
         self.statuses: list[DiagnosticStatus] = []
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
-    def listen(self, message_type: type, topic: str, *, latched: bool = False) -> list[Any]:
-        """Keep the messages of a topic; returns the list that grows."""
-        messages = self.received.setdefault(topic, [])
-        times = self.received_at_ns.setdefault(topic, [])
-
-        def keep(message: Any) -> None:
-            messages.append(message)
-            times.append(time.time_ns())
-
+    def listen(self, message_type: type, topic: str, *, latched: bool = False, qos: Any = None) -> list[Any]:
+        """Keep the messages of a topic, in the list that is returned."""
+        messages: list[Any] = []
         durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-        self.create_subscription(message_type, topic, keep, QoSProfile(depth=100, durability=durability))
+        profile = qos or QoSProfile(depth=1000, durability=durability)
+        self.create_subscription(message_type, topic, messages.append, profile)
         return messages
-
-    def wait_for(self, condition: Callable[[], object], what: str, timeout: float = 40.0) -> Any:
-        """Spin until the condition holds, and return what it gave."""
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            value = condition()
-            if value:
-                return value
-            self.executor_.spin_once(timeout_sec=0.05)
-        raise AssertionError(f"waited {timeout:.0f} s in vain for {what}; diagnostics: {self.values}")
-
-    def spin_for(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.executor_.spin_once(timeout_sec=0.05)
-
-    def next_status(self) -> DiagnosticStatus:
-        """The second status from now: one that says what is the case now."""
-        count = len(self.statuses)
-        self.wait_for(lambda: len(self.statuses) >= count + 2, "diagnostics")
-        return self.statuses[-1]
 
     @property
     def values(self) -> dict[str, str]:
         """The newest diagnostics' values."""
         return {pair.key: pair.value for pair in self.statuses[-1].values} if self.statuses else {}
 
-    @property
-    def level(self) -> bytes | None:
-        return self.statuses[-1].level if self.statuses else None
-
     def count(self, name: str) -> int:
         """One of the newest diagnostics' counts; 0 before the first."""
         return int(self.values.get(name, 0))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        mine = self.get_namespace().strip("/")
+        mine = self.get_namespace().strip("/") + "/"
         self.statuses += [status for status in message.status if status.name.startswith(mine)]
 
 
-@pytest.fixture()
-def client(namespace: str) -> Iterator[Client]:
-    rclpy.init()
-    node = Client(namespace)
-    yield node
-    node.executor_.shutdown()
-    node.destroy_node()
-    rclpy.try_shutdown()
+class Graph:
+    """A namespace of its own with a planner in it, and the processes that are started into it."""
 
+    def __init__(self, folder: Path, models: Models) -> None:
+        self.namespace = f"/test_{uuid.uuid4().hex[:8]}"
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.client = Client(self.namespace, self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.client)
+        self._folder = folder
+        self._models = models
+        self._processes: list[Process] = []
 
-@dataclass
-class NodeStarter:
-    """Starts the perception node in the test's namespace, and waits until it is ready."""
+    def start(self, module: str, *arguments: object) -> Process:
+        """Start `python -m MODULE ARGUMENTS`; what still runs at the end of the test is killed."""
+        log = self._folder / f"{len(self._processes)}_{module.rpartition('.')[2]}.log"
+        self._processes.append(Process([module, *map(str, arguments)], log))
+        return self._processes[-1]
 
-    start: Callable[..., Process]
-    client: Client
-    models: Models
-    namespace: str
-    remaps: list[str] = field(default_factory=list)
+    def start_node(self, *parameters: str, image: str = "image", models: Sequence[Path] = ()) -> Process:
+        """Start the perception node without waiting for it."""
+        heads = ",".join(map(str, models or self._models.heads))
+        given = [f"models:=[{heads}]", "diagnostics.period:=0.1", "device:=cpu", *parameters]
+        arguments = [part for parameter in given for part in ("-p", parameter)]
+        remaps = ["-r", f"__ns:={self.namespace}", "-r", f"image:={image}"]
+        return self.start("step_ros.ros.perception_node", "--ros-args", *remaps, *arguments)
 
-    def __call__(self, *parameters: str, remaps: tuple[str, ...] = ()) -> Process:
-        arguments = ["-p", self.models.parameter, "-p", "diagnostics.period:=0.2", "-p", "device:=cpu"]
-        for parameter in parameters:
-            arguments += ["-p", parameter]
-        for remap in remaps:
-            arguments += ["-r", remap]
-        process = self.start(
-            "step_ros.ros.perception_node", "--ros-args", "-r", f"__ns:={self.namespace}", *arguments
+    def start_ready_node(self, *parameters: str, image: str = "image") -> Process:
+        """Start the perception node and wait until it is up."""
+        node = self.start_node(*parameters, image=image)
+        self.wait_for(lambda: self.client.statuses or not node.running, "the node's first diagnostics")
+        assert node.running, node.output
+        return node
+
+    def start_player(self, recording: Recording, *options: object, subscribers: int = 1) -> Process:
+        """Play a recording to this graph's `camera` and `truth`."""
+        tasks = [f"/truth/{task}" for task in LABELS]
+        topics = {"/camera/image_raw/compressed": f"{self.namespace}/camera/compressed"}
+        topics |= {topic: self.namespace + topic for topic in tasks}
+        remaps = [part for old, new in topics.items() for part in ("-r", f"{old}:={new}")]
+        waiting = ("--wait-for-subscribers", subscribers)
+        return self.start(
+            "step_ros.ros.bag_player", recording.path, *waiting, *options, "--ros-args", *remaps
         )
-        self.client.wait_for(
-            lambda: self.client.statuses or process.popen.poll() is not None, "the node's first diagnostics"
-        )
-        assert process.popen.poll() is None, process.output
-        return process
+
+    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
+        """Spin until the condition holds; returns what it gave."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            value = condition()
+            if value:
+                return value
+            self._executor.spin_once(timeout_sec=0.02)
+        said = "\n".join(process.output for process in self._processes)
+        pytest.fail(f"waited in vain for {what}; diagnostics: {self.client.values}; processes said:\n{said}")
+
+    def spin_until_exit(self, process: Process, timeout: float = 60.0) -> int:
+        """Spin until a process ends; returns its exit code."""
+        self.wait_for(lambda: not process.running, "the end of a process", timeout)
+        return process.wait()
+
+    def next_status(self) -> DiagnosticStatus:
+        """A status that was made after this call."""
+        count = len(self.client.statuses)
+        self.wait_for(lambda: len(self.client.statuses) >= count + 2, "diagnostics")
+        return self.client.statuses[-1]
+
+    def settled_values(self) -> dict[str, str]:
+        """Diagnostics' values once no frame waits any more."""
+
+        def settled() -> bool:
+            before = self.client.values
+            self.next_status()
+            same = all(before.get(name) == self.client.values[name] for name in ("received", "updates"))
+            return same and self.client.values["waiting"] == "0"
+
+        self.wait_for(settled, "the pipeline to come to rest")
+        return self.client.values
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+        self._executor.shutdown()
+        self.client.destroy_node()
+        rclpy.shutdown(context=self.context)
 
 
-@pytest.fixture()
-def start_node(
-    start: Callable[..., Process], client: Client, models: Models, namespace: str
-) -> NodeStarter:
-    return NodeStarter(start, client, models, namespace)
+@pytest.fixture
+def graph(tmp_path: Path, models: Models) -> Iterator[Graph]:
+    with contextlib.closing(Graph(tmp_path, models)) as graph:
+        yield graph
 
 
-@contextlib.contextmanager
-def show_output_on_failure(*processes: Process) -> Iterator[None]:
-    try:
-        yield
-    except AssertionError:
-        for process in processes:
-            print(process.output)
-        raise
+@pytest.fixture(scope="module")
+def module_graph(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Iterator[Graph]:
+    with contextlib.closing(Graph(tmp_path_factory.mktemp("graph"), models)) as graph:
+        yield graph

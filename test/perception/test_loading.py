@@ -1,0 +1,70 @@
+"""From the names of heads to a perceiver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from step_ros.backbones import Backbone, BackboneError
+from step_ros.perception import loading
+from step_ros.perception.loading import choose_device, load_perceiver, warm_up
+from step_ros.probes import Head, HeadError
+
+
+@pytest.fixture
+def models(
+    tmp_path: Path, backbone_folder: Path, make_head: Callable[..., Head], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Two heads and, beside them, their backbone, below `models/ours` of the shared folder."""
+    folder = tmp_path / "models" / "ours"
+    folder.mkdir(parents=True)
+    (folder / "backbone").symlink_to(backbone_folder)
+    for task in ("near", "far"):
+        make_head(task).save_pretrained(folder / task)
+    monkeypatch.setattr(loading, "shared_folder", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_heads_find_the_backbone_beside_them(models: Path, backbone: Backbone) -> None:
+    perceiver = load_perceiver([models / "near", models / "far"], device="cpu")
+    assert list(perceiver.heads) == ["near", "far"]
+    assert perceiver.backbone.identity.same_tokens(backbone.identity)
+    warm_up(perceiver)
+    assert perceiver.counts["encoded"] == 0
+
+
+def test_bundled_heads_go_by_name(models: Path) -> None:
+    assert list(load_perceiver(["ours/far"], device="cpu").heads) == ["far"]
+
+
+def test_the_backbone_may_be_bundled_and_named_by_the_head(
+    models: Path, make_head: Callable[..., Head], backbone: Backbone, tmp_path: Path
+) -> None:
+    named = replace(backbone.identity, id="ours/backbone")
+    make_head("lonely", backbone=named).save_pretrained(tmp_path / "elsewhere" / "lonely")
+    assert list(load_perceiver([tmp_path / "elsewhere" / "lonely"], device="cpu").heads) == ["lonely"]
+
+
+def test_a_backbone_that_is_given_is_taken(models: Path) -> None:
+    with pytest.raises(BackboneError, match="/nowhere"):
+        load_perceiver([models / "near"], backbone="/nowhere", device="cpu")
+
+
+def test_two_heads_for_one_task_are_refused(models: Path) -> None:
+    with pytest.raises(HeadError, match="two heads answer the task 'near'"):
+        load_perceiver([models / "near", models / "near"], device="cpu")
+
+
+def test_no_heads_are_refused() -> None:
+    with pytest.raises(HeadError, match="no heads"):
+        load_perceiver([])
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="abacus"):
+        choose_device("abacus")
+    assert choose_device("auto").type in ("cpu", "cuda")
