@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Generate vision_msgs into this Python environment, where no ROS installation brings it.
 
-rclpy and the common interfaces exist as wheels; vision_msgs does not. The generators that make it (rosidl) do,
-and interfaces/vision_msgs holds the definitions. The result is the real thing, and is checked to be: a publisher
-in a fresh process must announce the type hash that ROS's own vision_msgs announces.
+rclpy and the common interfaces exist as wheels; vision_msgs does not. The generators that make it (rosidl)
+do, and interfaces/vision_msgs holds the definitions. The result is the real thing, and is checked to be: a
+publisher in a fresh process must announce the type hash that ROS's own vision_msgs announces.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def mend_exported_paths() -> None:
 
 
 def build(folder: Path) -> None:
-    """Generate, compile and install vision_msgs into this environment, with `folder` for its scratch files."""
+    """Generate, compile and install vision_msgs into this environment; `folder` is for scratch files."""
     configure = [
         "-DBUILD_TESTING=OFF",
         "-DCMAKE_BUILD_TYPE=Release",
