@@ -21,7 +21,7 @@ ROOMS: dict[str, set[str]] = {
     "training": {"frames", "backbones", "probes"},
     "evaluation": OFFLINE,
     "tabletop": {"frames"},
-    "ros": {"perception", "frames"},
+    "ros": {"perception", "frames", "evaluation"},  # the demo and the planner's client keep score
     "cli": OFFLINE,
 }
 

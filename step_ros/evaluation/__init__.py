@@ -1,0 +1,1 @@
+"""How good the labels are: metrics of clips and of live streams, and the pictures that show it."""
