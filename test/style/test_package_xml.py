@@ -45,6 +45,6 @@ def test_names_every_ros_package_that_the_code_imports() -> None:
     declared = {dependency.name for dependency in parser.parse_package(str(ROOT)).exec_depends}
     imported = imported_packages(ROOT / "step_ros" / "ros") | imported_packages(ROOT / "launch")
     # What setup.py asks of pip, and the names that rosdep knows numpy and OpenCV by.
-    from_pip = {"cv2", "numpy", "rosbags", "torch"}
+    from_pip = {"cv2", "numpy", "rich", "rosbags", "torch"}
     undeclared = imported - declared - from_pip - {"step_ros"} - set(sys.stdlib_module_names)
     assert not undeclared, f"package.xml lacks <exec_depend> for {sorted(undeclared)}"
