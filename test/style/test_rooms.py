@@ -21,7 +21,7 @@ ROOMS: dict[str, set[str]] = {
     "training": {"frames", "backbones", "probes"},
     "evaluation": OFFLINE,
     "tabletop": {"frames"},
-    # Of probes/, what a head says of itself; of evaluation/, how the demo and the planner's client keep score.
+    # Of probes/, what a head says of itself; of evaluation/, how the demo and the planner keep score.
     "ros": {"frames", "perception", "probes", "evaluation"},
     "cli": OFFLINE,
 }
