@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/node_throughput.py --seconds 60
 
-A bag player loops a recording into the perception node, and a planner's client listens. Prints, and with --json
-writes, updates a second, the ledger of frames, latency from stamp to label, processor time and memory of the node. The node's
-start is not part of it.
+A bag player loops a recording into the perception node, and a planner's client listens. Prints, and with
+--json writes, updates a second, the ledger of frames, latency from stamp to label, and the node's processor
+time and memory. The node's start is not part of it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage
 
 from step_ros.perception import Perception, draw_overlay
-from step_ros.ros.frame_ledger import CameraFrame
+from step_ros.ros.frame_intake import CameraFrame
 from step_ros.ros.messages import jpeg_image
 from step_ros.ros.parameters import value_of
 

@@ -108,12 +108,14 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
     children: list[ChildProcess] = []
     try:
         _check_alone(client, executor, scene.topic)
-        arguments = node_arguments(scene, models, backbone)
-        children.append(ChildProcess("node", arguments, output / "node.log"))
-        children.append(_start_player(scene, output / "player.log"))
-        _watch(client, executor, scene, *children)
-        _wait_for_last_words(client, executor, children[0], scene.images)
-        exit_code = children[0].stop()
+        # The player comes first: it waits, and the node knows what it offers before the first image.
+        player = _start_player(scene, output / "player.log")
+        children.append(player)
+        node = ChildProcess("node", node_arguments(scene, models, backbone), output / "node.log")
+        children.append(node)
+        _watch(client, executor, scene, node, player)
+        _wait_for_last_words(client, executor, node, scene.images)
+        exit_code = node.stop()
     finally:
         for child in children:
             child.stop()
@@ -124,7 +126,7 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
     write_video(output / "annotated.mp4", annotated_pictures(client))
     failures = shortcomings(client, heads, summary["frames"])
     if exit_code:
-        failures.append(f"the node ended with exit code {exit_code}:\n{children[0].last_words()}")
+        failures.append(f"the node ended with exit code {exit_code}:\n{node.last_words()}")
     if failures:
         raise DemoError("; ".join(failures))
     return summary

@@ -13,6 +13,9 @@ from sensor_msgs.msg import CompressedImage, Image
 TRANSPORTS = {"raw": ("", Image), "compressed": ("/compressed", CompressedImage)}
 """What each image_transport adds to the topic `image`, and its message type."""
 
+QUEUE_DEPTH = 10
+"""Images that may wait for the executor, which takes them at once unless the machine stalls."""
+
 _RELIABILITY = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
 _SEQUENCE_UNSUPPORTED = 2**64 - 1
 
@@ -28,19 +31,15 @@ class ImageInput:
         node: whose subscription it is.
         transport: a key of `TRANSPORTS`.
         reliability: ``auto``, ``reliable`` or ``best_effort``.
-        depth: images that may wait to be taken.
-        on_image: called with every message.
+        on_image: called with every message; must not take long.
     """
 
-    def __init__(
-        self, node: Node, transport: str, reliability: str, depth: int, on_image: Callable[[Any], None]
-    ) -> None:
+    def __init__(self, node: Node, transport: str, reliability: str, on_image: Callable[[Any], None]) -> None:
         self._node = node
         suffix, self._type = TRANSPORTS[transport]
         # As image_transport has it, `image:=/camera` leads to /camera/compressed.
         self._topic = node.resolve_topic_name("image") + suffix
         self._asked = reliability
-        self._depth = depth
         self._on_image = on_image
         self._last_sequence: int | None = None
         self.lost = 0
@@ -48,6 +47,7 @@ class ImageInput:
 
         As far as the middleware numbers messages, and while there is one publisher.
         """
+        self._reliability = ReliabilityPolicy.BEST_EFFORT
         self._subscription = self._subscribe(self._best_reliability())
 
     @property
@@ -58,8 +58,7 @@ class ImageInput:
     @property
     def reliability(self) -> str:
         """What the subscription asks for now."""
-        reliable = self._subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
-        return "reliable" if reliable else "best_effort"
+        return "reliable" if self._reliability == ReliabilityPolicy.RELIABLE else "best_effort"
 
     @property
     def publishers(self) -> int:
@@ -69,7 +68,7 @@ class ImageInput:
     def follow_publishers(self) -> None:
         """Ask for what the publishers offer now."""
         wanted = self._best_reliability()
-        if wanted == self._subscription.qos_profile.reliability:
+        if wanted == self._reliability:
             return
         self._node.destroy_subscription(self._subscription)
         self._subscription = self._subscribe(wanted)
@@ -80,13 +79,15 @@ class ImageInput:
             return _RELIABILITY[self._asked]
         publishers = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(self._topic))
         offered = [publisher.qos_profile.reliability for publisher in publishers]
-        if offered and all(policy == ReliabilityPolicy.RELIABLE for policy in offered):
+        if not offered:
+            return self._reliability  # until we know better
+        if all(policy == ReliabilityPolicy.RELIABLE for policy in offered):
             return ReliabilityPolicy.RELIABLE
         return ReliabilityPolicy.BEST_EFFORT
 
     def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
-        self._last_sequence = None
-        profile = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=self._depth, reliability=reliability)
+        self._reliability = reliability
+        profile = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=QUEUE_DEPTH, reliability=reliability)
         return self._node.create_subscription(self._type, self._topic, self._receive, profile)
 
     def _receive(self, message: Any, info: dict[str, int]) -> None:

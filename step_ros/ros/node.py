@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 from step_ros.perception import Perceiver, Perception, PerceptionWorker
 from step_ros.perception.loading import load_perceiver, warm_up
 from step_ros.ros.diagnostics import Diagnostics, Snapshot
-from step_ros.ros.frame_ledger import FrameLedger
+from step_ros.ros.frame_intake import FrameIntake
 from step_ros.ros.image_input import ImageInput
 from step_ros.ros.outputs import Outputs
 from step_ros.ros.parameters import declare_parameters, value_of
@@ -30,7 +30,7 @@ NOT_IN_THE_LEDGER = ("head_error", "callback_error")
 
 
 class PerceptionNode(Node):
-    """Decodes images in the executor's thread, perceives in a thread beside it, publishes from there.
+    """Receives images in the executor's thread, decodes in a second one, perceives and publishes in a third.
 
     Raises:
         rclpy.exceptions.ParameterException: a parameter has a value that it must not have.
@@ -47,16 +47,20 @@ class PerceptionNode(Node):
         self._updates = 0
         self._stamp_latencies_ms: deque[float] = deque(maxlen=1000)
 
-        self._ledger = FrameLedger()
         self._outputs = Outputs(self, {task: head.config for task, head in perceiver.heads.items()})
         self._worker = PerceptionWorker(
             perceiver, self._on_perception, queue_size=value_of(self, "queue_size")
+        )
+        self._intake = FrameIntake(
+            self._worker.submit,
+            self._on_bad_image,
+            max_pixels=lambda: value_of(self, "max_image_pixels"),
+            queue_size=value_of(self, "image_queue_size"),
         )
         self._images = ImageInput(
             self,
             transport=value_of(self, "image_transport"),
             reliability=value_of(self, "image_reliability"),
-            depth=value_of(self, "image_queue_depth"),
             on_image=self._on_image,
         )
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -73,7 +77,8 @@ class PerceptionNode(Node):
         )
 
     def close(self) -> None:
-        """End inference; may be called again."""
+        """End decoding and inference; may be called again."""
+        self._intake.close()
         self._worker.close()
 
     def _load(self) -> Perceiver:
@@ -106,24 +111,22 @@ class PerceptionNode(Node):
         }
 
     def _on_image(self, message: Any) -> None:
-        """In the executor's thread: decode, hand over, return."""
+        """In the executor's thread."""
         self._last_image = time.monotonic()
-        now_ns = self.get_clock().now().nanoseconds
-        try:
-            frame = self._ledger.open(message, now_ns, value_of(self, "max_image_pixels"))
-        except Exception as error:  # whatever a camera sends, the node lives
-            self._last_image_error = f"{getattr(error, 'cause', type(error).__name__)}: {error}"
-            self.get_logger().warning(
-                f"an image on {self._images.topic} cannot be used: {self._last_image_error}",
-                throttle_duration_sec=10.0,
-            )
-            return
-        self._worker.submit(frame)
+        self._intake.submit(message, self.get_clock().now().nanoseconds)
+
+    def _on_bad_image(self, cause: str, error: str) -> None:
+        """In the intake's thread."""
+        self._last_image_error = f"{cause}: {error}"
+        self.get_logger().warning(
+            f"an image on {self._images.topic} cannot be used: {self._last_image_error}",
+            throttle_duration_sec=10.0,
+        )
 
     def _on_perception(self, perception: Perception) -> None:
         """In the worker's thread."""
         try:
-            self._outputs.publish(perception, self._ledger.find(perception.stamp_ns))
+            self._outputs.publish(perception, self._intake.find(perception.stamp_ns))
         except Exception:
             if self.context.ok():  # otherwise: publishing while the node is being stopped
                 raise
@@ -141,20 +144,20 @@ class PerceptionNode(Node):
         return response
 
     def _snapshot(self) -> Snapshot:
-        """In the executor's thread, so between two images."""
         now = time.monotonic()
+        frames = self._intake.account(lambda: self._worker.counts)
         worker, latency, errors = self._worker.counts, self._worker.latency, self._worker.errors
         with self._lock:
             updates, stamp_latencies_ms = self._updates, list(self._stamp_latencies_ms)
         p50, p99 = np.percentile(stamp_latencies_ms or [np.nan], (50, 99))
         return Snapshot(
             seconds=now - self._started,
-            frames=self._ledger.account(worker),
+            frames=frames,
             lost=self._images.lost,
             updates=updates,
             update_errors={cause: worker[cause] for cause in NOT_IN_THE_LEDGER},
             notices={
-                "zero_stamp": self._ledger.zero_stamps,
+                "zero_stamp": self._intake.zero_stamps,
                 **{f"restart.{cause}": count for cause, count in self._worker.restarts.items()},
             },
             last_image_age=now - self._last_image,

@@ -12,7 +12,7 @@ from vision_msgs.msg import Classification, LabelInfo
 from step_ros.perception import Perception
 from step_ros.probes import HeadConfig
 from step_ros.ros.annotated_image import AnnotatedImage
-from step_ros.ros.frame_ledger import CameraFrame
+from step_ros.ros.frame_intake import CameraFrame
 from step_ros.ros.messages import classification, label_info
 from step_ros.ros.parameters import value_of
 from step_ros.ros.stable_labels import FilterSettings, StableLabels

@@ -126,13 +126,13 @@ PARAMETERS = (
         read_only=True,
     ),
     ParameterSpec(
-        "image_queue_depth",
-        1,
-        "Images that may wait in the subscription. More than 1 only makes images older where the machine "
-        "is slow.",
+        "image_queue_size",
+        2,
+        "Images that may wait to be decoded. When more would, the oldest is dropped and counted as "
+        "dropped.decode_overload.",
         unit="messages",
         minimum=1,
-        maximum=100,
+        maximum=1000,
         read_only=True,
     ),
     ParameterSpec(

@@ -33,6 +33,9 @@ from step_ros.frames import ClipSpec, typestore  # noqa: E402
 from step_ros.probes import Head, HeadConfig, ProbeConfig  # noqa: E402
 from step_ros.ros.process_environment import process_environment  # noqa: E402
 
+PATIENCE = 120.0
+"""Seconds for what takes a few where nothing else runs."""
+
 FRAME_ID = "camera_color_optical_frame"
 RATE = 30
 START_NS = 1_700_000_000_000_000_000
@@ -201,7 +204,7 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
 
-    def wait(self, timeout: float = 60.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Its exit code."""
         return self.popen.wait(timeout)
 
@@ -287,7 +290,7 @@ class Graph:
             "step_ros.ros.bag_player", recording.path, *waiting, *options, "--ros-args", *remaps
         )
 
-    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
+    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """Spin until the condition holds; returns what it gave."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -298,7 +301,7 @@ class Graph:
         said = "\n".join(process.output for process in self._processes)
         pytest.fail(f"waited in vain for {what}; diagnostics: {self.client.values}; processes said:\n{said}")
 
-    def spin_until_exit(self, process: Process, timeout: float = 60.0) -> int:
+    def spin_until_exit(self, process: Process, timeout: float = PATIENCE) -> int:
         """Spin until a process ends; returns its exit code."""
         self.wait_for(lambda: not process.running, "the end of a process", timeout)
         return process.wait()
@@ -327,6 +330,13 @@ class Graph:
         self._executor.shutdown()
         self.client.destroy_node()
         rclpy.shutdown(context=self.context)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start processes get the time that these need on a busy machine."""
+    for item in items:
+        if {"graph", "module_graph"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.timeout(2 * PATIENCE + 60))
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ BAD = {
 @pytest.fixture(scope="module")
 def camera(module_graph: Any) -> Iterator[SimpleNamespace]:
     """A node that is ready, and a camera whose images it does not miss."""
-    module_graph.start_ready_node("image_queue_depth:=100", "queue_size:=1000")
+    module_graph.start_ready_node("image_queue_size:=1000", "queue_size:=1000")
     client = module_graph.client
     publisher = client.create_publisher(Image, "image", QoSProfile(depth=100))
     labels = client.listen(Classification, "perception/object")

@@ -22,7 +22,7 @@ def demo(module_graph: Any, recording: Any, models: Any, tmp_path_factory: pytes
     output = tmp_path_factory.mktemp("demo") / "output"
     arguments = ["--bag", recording.path, "--output", output, "--models", *models.heads]
     process = module_graph.start("step_ros.ros.demo", *arguments)
-    code = process.wait(110)
+    code = process.wait()
     summary = output / "summary.json"
     return SimpleNamespace(
         code=code,
@@ -84,7 +84,7 @@ def test_the_predictions_can_be_read_from_a_bag(demo: Any, models: Any) -> None:
 def test_a_node_that_dies_fails_the_demo(graph: Any, recording: Any, models: Any, tmp_path: Path) -> None:
     arguments = ["--bag", recording.path, "--output", tmp_path, "--models", models.foreign_head]
     process = graph.start("step_ros.ros.demo", *arguments)
-    assert process.wait(110) == 1
+    assert process.wait() == 1
     assert "FAILED" in process.output and "node died" in process.output
     assert "was trained on the backbone" in process.output  # the node's own last words
     assert "Traceback" not in process.output

@@ -23,7 +23,7 @@ def make_input(graph: Any) -> Iterator[Callable[..., Any]]:
     """An `ImageInput` on a node of its own, with the list of what it has received."""
     with contextlib.ExitStack() as stack:
 
-        def make(reliability: str = "auto", depth: int = 100) -> Any:
+        def make(reliability: str = "auto") -> Any:
             context = rclpy.Context()
             rclpy.init(context=context)
             stack.callback(rclpy.shutdown, context=context)
@@ -37,7 +37,7 @@ def make_input(graph: Any) -> Iterator[Callable[..., Any]]:
             executor = SingleThreadedExecutor(context=context)
             executor.add_node(node)
             received: list[Any] = []
-            images = ImageInput(node, "compressed", reliability, depth, received.append)
+            images = ImageInput(node, "compressed", reliability, received.append)
 
             def spin_until(condition: Callable[[], Any], what: str) -> None:
                 end = time.monotonic() + 30
@@ -89,14 +89,14 @@ def test_a_chosen_reliability_stays(graph: Any, make_input: Any) -> None:
 
 
 def test_images_that_were_replaced_before_they_were_taken_are_counted(graph: Any, make_input: Any) -> None:
-    images, received, spin_until = make_input("reliable", depth=1)
+    images, received, spin_until = make_input("reliable")
     publisher = publish(graph, ReliabilityPolicy.RELIABLE)
     spin_until(publisher.get_subscription_count, "the publisher to see it")
     publisher.publish(CompressedImage(format="first"))
     spin_until(lambda: received, "the first image")
-    for _ in range(9):
+    for _ in range(99):
         publisher.publish(CompressedImage(format="overtaken"))
     publisher.publish(CompressedImage(format="last"))
     spin_until(lambda: received[-1].format == "last", "the newest image")
-    assert len(received) + images.lost == 11
+    assert len(received) + images.lost == 101
     assert images.lost > 0

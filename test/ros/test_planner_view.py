@@ -23,7 +23,10 @@ TASKS = ("atomic_action", "object")
 def seen(module_graph: Any, recording: Any) -> SimpleNamespace:
     """Everything that came while the recording was played once."""
     graph = module_graph
-    graph.start_ready_node("image_transport:=compressed", "top_k:=2", image="camera")
+    # First: it waits, and the node knows what it offers before the first image.
+    player = graph.start_player(recording, subscribers=2)
+    queues = ("image_queue_size:=1000", "queue_size:=1000")
+    graph.start_ready_node("image_transport:=compressed", "top_k:=2", *queues, image="camera")
     listen = graph.client.listen
     seen = SimpleNamespace(
         graph=graph,
@@ -33,7 +36,6 @@ def seen(module_graph: Any, recording: Any) -> SimpleNamespace:
             CompressedImage, "perception/annotated_image/compressed", qos=qos_profile_sensor_data
         ),
     )
-    player = graph.start_player(recording, subscribers=2)
     assert graph.spin_until_exit(player) == 0
     seen.values = graph.settled_values()
     seen.status = graph.client.statuses[-1]
