@@ -1,8 +1,17 @@
 """Frozen image encoders: a frame in, its patch tokens out."""
 
 from step_ros.backbones.backbone import Backbone
+from step_ros.backbones.engines import EngineError, EngineSelection, select_engine
 from step_ros.backbones.errors import BackboneError
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.backbones.preprocess import Preprocess
 
-__all__ = ["Backbone", "BackboneError", "BackboneIdentity", "Preprocess"]
+__all__ = [
+    "Backbone",
+    "BackboneError",
+    "BackboneIdentity",
+    "EngineError",
+    "EngineSelection",
+    "Preprocess",
+    "select_engine",
+]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from step_ros.backbones.engines.eager import EagerEngine
+from step_ros.backbones.engines.selection import EngineSelection
 from step_ros.backbones.errors import BackboneError
 from step_ros.backbones.identity import BackboneIdentity, weights_sha256
 from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
@@ -50,7 +53,7 @@ class Backbone(nn.Module):
             )
         self.network = tower.network.eval().requires_grad_(False)
         self.preprocess = preprocess
-        self._tower = tower
+        self.tower = tower
         self._identity = BackboneIdentity(
             id=id,
             image_size=preprocess.image_size,
@@ -58,6 +61,7 @@ class Backbone(nn.Module):
             dim=tower.dim,
             sha256=weights_sha256(tower.network),
         )
+        self._engine = EngineSelection(EagerEngine(self))
 
     @classmethod
     def from_pretrained(
@@ -109,11 +113,7 @@ class Backbone(nn.Module):
                 f"rgb must be (B, H, W, 3) uint8, got shape {tuple(frames.shape)} of {frames.dtype}; "
                 "for one frame, give frame.rgb[None]"
             )
-        with torch.inference_mode():
-            pixels = self.preprocess(frames.to(self.device))
-            tokens = self._tower.tokens(pixels.to(self.dtype))
-        # A copy made outside inference mode may be trained on; and it lets go of the CLS and register tokens.
-        return tokens.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        return self._engine.engine.encode(frames)
 
     def forward(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
         """The same as `encode`."""
@@ -122,6 +122,21 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> Backbone:
         """Stay in evaluation mode: a frozen backbone inside a model that trains does not train."""
         return super().train(False)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Backbone:
+        """What `to` and its like come to: an engine that was built for another device or type is dropped."""
+        super()._apply(*args, **kwargs)
+        self._engine = EngineSelection(EagerEngine(self, self.dtype))
+        return self
+
+    @property
+    def engine(self) -> EngineSelection:
+        """What runs the network; PyTorch itself, unless another was chosen (see `select_engine`)."""
+        return self._engine
+
+    @engine.setter
+    def engine(self, selection: EngineSelection) -> None:
+        self._engine = selection
 
     @property
     def num_patches(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,7 @@ class Preprocess:
             (B, 3, h, w) float32, where (h, w) is `image_size`.
         """
         images = self._crop(self._resize(rgb.permute(0, 3, 1, 2)))  # B 3 h w
-        mean = torch.tensor(self.mean, device=rgb.device)[:, None, None]
-        std = torch.tensor(self.std, device=rgb.device)[:, None, None]
+        mean, std = _on_device(self.mean, rgb.device), _on_device(self.std, rgb.device)
         return (images.to(torch.float32) * self.rescale_factor - mean) / std
 
     def _resize(self, images: Tensor) -> Tensor:
@@ -144,6 +144,13 @@ class Preprocess:
             mean=_channels("image_mean", content["image_mean"]) if normalize else cls.mean,
             std=_channels("image_std", content["image_std"]) if normalize else cls.std,
         )
+
+
+@lru_cache(maxsize=64)
+def _on_device(channels: tuple[float, ...], device: torch.device) -> Tensor:
+    """One value a channel, (3, 1, 1); kept, since to bring it to a GPU anew is to wait for the GPU."""
+    with torch.inference_mode(False):
+        return torch.tensor(channels, device=device)[:, None, None]
 
 
 def resize_as_floats(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor:

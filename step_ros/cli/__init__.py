@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tyro
 
+from step_ros.cli.export import export
 from step_ros.cli.tabletop import TABLETOP_COMMANDS
 from step_ros.cli.tokens import evaluate, extract, train
 
@@ -11,7 +12,7 @@ from step_ros.cli.tokens import evaluate, extract, train
 def main() -> None:
     """Run a `step-ros` command; `step-ros --help` lists them."""
     tyro.extras.subcommand_cli_from_dict(
-        {"extract": extract, "train": train, "evaluate": evaluate, **TABLETOP_COMMANDS},
+        {"extract": extract, "train": train, "evaluate": evaluate, "export": export, **TABLETOP_COMMANDS},
         prog="step-ros",
         description="Train and evaluate heads for the step_ros perception node.",
         sort_subcommands=False,

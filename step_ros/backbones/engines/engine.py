@@ -1,0 +1,99 @@
+"""What every engine is: something that turns frames into a backbone's tokens."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from step_ros.backbones.backbone import Backbone
+
+MAX_BATCH = 16
+"""Most frames in one pass of an engine: as many cameras. Larger batches are cut into passes of that many."""
+
+
+class EngineError(RuntimeError):
+    """An engine cannot be had here, or gives wrong tokens; the message says why and what to do."""
+
+
+class Engine(ABC):
+    """Executes a backbone: uint8 frames in, patch tokens out.
+
+    Args:
+        backbone: whose tokens it gives; the engine keeps what it needs of it, not the backbone.
+        precision: the type that it computes in, one of `precisions`.
+
+    Raises:
+        EngineError: it cannot be built. Whatever else a runtime raises means the same.
+    """
+
+    name: ClassVar[str]
+    """As users write it."""
+
+    def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
+        self.precision = precision
+        self._token_shape = (backbone.num_patches, backbone.dim)
+        self._device = backbone.device
+
+    @classmethod
+    @abstractmethod
+    def precisions(cls, device: torch.device) -> tuple[torch.dtype, ...]:
+        """The types that it can compute in on a device, the fastest first.
+
+        Raises:
+            EngineError: it cannot run there: a package, a toolchain or the hardware is missing.
+        """
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Encode frames.
+
+        Args:
+            frames: (B, H, W, 3) uint8, on any device. A pinned tensor is uploaded as it lies: leave it alone
+                until the tokens have been read.
+
+        Returns:
+            Tokens (B, P, D), float32, on the backbone's device, in memory of their own.
+        """
+        if not len(frames):
+            return torch.empty(0, *self._token_shape, device=self._device)
+        if len(frames) <= MAX_BATCH:
+            return self.encode_batch(frames)
+        return torch.cat([self.encode_batch(part) for part in frames.split(MAX_BATCH)])
+
+    @abstractmethod
+    def encode_batch(self, frames: Tensor) -> Tensor:
+        """The same as `encode`, for 1 to `MAX_BATCH` frames."""
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """``bfloat16`` for `torch.bfloat16`."""
+    return str(precision).removeprefix("torch.")
+
+
+def optional_package(name: str, *, install: str) -> Any:
+    """Import a package that not every installation has.
+
+    Args:
+        name: as it is imported.
+        install: what to give to ``pip install``.
+
+    Raises:
+        EngineError: it is not installed, or broken.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or name).split(".")[0]
+        raise EngineError(f"{missing} is not installed; pip install {install}") from error
+    except (ImportError, OSError, RuntimeError) as error:  # a shared library that does not load
+        raise EngineError(f"{name} is installed but does not load ({first_line(error)})") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line, with its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__
