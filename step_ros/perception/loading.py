@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from step_ros.backbones import Backbone
@@ -56,13 +55,8 @@ def load_perceiver(
 
 
 def warm_up(perceiver: Perceiver) -> None:
-    """Run backbone and heads once on a black frame, so that the first real one is not late."""
-    height, width = perceiver.backbone.image_size
-    tokens = perceiver.backbone.encode(np.zeros((1, height, width, 3), np.uint8))  # 1 P D
-    window = tokens[:, None].expand(-1, perceiver.clip.num_frames, -1, -1)  # 1 T P D
-    with torch.inference_mode():
-        for head in perceiver.heads.values():
-            head.probabilities(window)
+    """Run backbone and heads on a black frame, so that the first real one is not late."""
+    perceiver.warm_up()
 
 
 def find_model(name: str | Path) -> str | Path:

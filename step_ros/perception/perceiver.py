@@ -6,28 +6,32 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 
 from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec, Frame, GridSampler, Sampled
 from step_ros.perception.prediction import Perception, Prediction
 from step_ros.perception.token_window import TokenWindow
-from step_ros.probes import Head, HeadError
+from step_ros.probes import Head, HeadError, StreamingHeads
+from step_ros.probes.streaming import DEFAULT_MEMORY_LIMIT_MB
 
 
 class Perceiver:
     """Encodes each frame that the time grid picks exactly once, and lets every head read the same tokens.
 
     `push` does everything. `PerceptionWorker` takes its three parts apart, to give way under load: `select`
-    is cheap, `encode` costs one backbone pass, `perceive` one pass of every head.
+    is cheap, `encode` costs one backbone pass and what the frame adds to the streaming heads, `perceive` one
+    pass of every head that does not stream.
 
     Args:
         backbone: the backbone that all heads were trained on.
-        heads: by task; they must agree about the window.
+        heads: by task; they must agree about the window. Their weights are copied.
         max_held: see `TokenWindow`.
+        heads_mode: ``"float32"`` or ``"fast"``, see `StreamingHeads`.
+        heads_memory_mb: most memory, in MiB, that heads may take to stream; 0 lets none stream.
 
     Raises:
         HeadError: there are no heads, or they do not fit each other, their names or the backbone.
+        ValueError: an option is out of range.
 
     Example:
         >>> perceiver = Perceiver(backbone, {"atomic_action": head})  # doctest: +SKIP
@@ -35,7 +39,15 @@ class Perceiver:
         ...     perception = perceiver.push(frame)
     """
 
-    def __init__(self, backbone: Backbone, heads: Mapping[str, Head], *, max_held: int | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        heads: Mapping[str, Head],
+        *,
+        max_held: int | None = None,
+        heads_mode: str = "float32",
+        heads_memory_mb: float = DEFAULT_MEMORY_LIMIT_MB,
+    ) -> None:
         self.backbone = backbone
         self.heads = dict(heads)
         self.clip = _common_clip(self.heads)
@@ -44,6 +56,13 @@ class Perceiver:
             head.eval()
         self._sampler = GridSampler(self.clip)
         self._window = TokenWindow(self.clip, backbone.num_patches, backbone.dim, max_held=max_held)
+        # Windows with a longer gap are not whole, so nothing before it is seen again.
+        self._streaming = StreamingHeads(
+            self.heads,
+            mode=heads_mode,
+            memory_limit_mb=heads_memory_mb,
+            longest_gap=self._window.max_held,
+        )
         self._generation = 0
         self._newest_stamp_ns = 0
         self._fates: Counter[str] = Counter(received=0, encoded=0, inference_error=0)
@@ -66,13 +85,15 @@ class Perceiver:
         """Encode a selected frame and put its tokens into the window: the one backbone pass it ever gets.
 
         A frame of a new generation (time jumped, or `reset`) starts an empty window. An exception in the
-        backbone is counted and passed on; the window then misses the frame.
+        backbone or a head is counted and passed on; the window then misses the frame.
         """
         if sampled.generation != self._generation:
             self._window.reset()
+            self._streaming.reset()
             self._generation = sampled.generation
         try:
             tokens = self.backbone.encode(sampled.frame.rgb[None])[0]  # P D
+            self._streaming.push(sampled.grid_index, tokens)
         except Exception:
             self._fates["inference_error"] += 1
             raise
@@ -81,19 +102,17 @@ class Perceiver:
         self._fates["encoded"] += 1
 
     def perceive(self) -> Perception | None:
-        """Let every head read the window; None while the window is not whole."""
-        tokens = self._window.tokens()  # T P D
+        """Every head's answer for the window; None while the window is not whole."""
         oldest = self._window.oldest_index
-        if tokens is None or oldest is None:
+        answers = self._streaming.probabilities() if self._window.is_whole() else None
+        if answers is None or oldest is None:
             return None
-        predictions = {}
-        with torch.inference_mode():
-            for task, head in self.heads.items():
-                device = next(head.parameters()).device
-                probabilities = head.probabilities(tokens[None].to(device))[0]  # K
-                predictions[task] = Prediction(
-                    task, head.config.labels, probabilities.cpu().numpy().astype(np.float32)
-                )
+        predictions = {
+            task: Prediction(
+                task, self.heads[task].config.labels, probabilities.cpu().numpy().astype(np.float32)
+            )
+            for task, probabilities in answers.items()
+        }
         return Perception(
             stamp_ns=self._newest_stamp_ns,
             window_start_ns=self.clip.grid_time_ns(oldest),
@@ -105,6 +124,17 @@ class Perceiver:
         """Forget all frames and start with an empty window; the counts go on."""
         self._sampler.reset()
         self._window.reset()
+        self._streaming.reset()
+
+    def warm_up(self) -> None:
+        """Fill a window with a black frame, so that the first real one is not late; ends with a `reset`."""
+        height, width = self.backbone.image_size
+        tokens = self.backbone.encode(np.zeros((1, height, width, 3), np.uint8))[0]  # P D
+        self.reset()
+        for position in range(self.clip.num_frames):
+            self._streaming.push(position, tokens)
+        self._streaming.probabilities()
+        self.reset()
 
     @property
     def counts(self) -> Counter[str]:

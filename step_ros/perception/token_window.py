@@ -74,6 +74,10 @@ class TokenWindow:
         sources = self._sources()
         return None if sources is None else torch.stack([self._by_index[index] for index in sources])
 
+    def is_whole(self) -> bool:
+        """Whether every position has tokens to show, and few enough are held."""
+        return self._sources() is not None
+
     def held_positions(self) -> int:
         """How many positions of a whole window show older tokens."""
         return _count_held(self._sources() or [])

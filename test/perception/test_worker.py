@@ -161,6 +161,7 @@ def test_an_error_in_a_head_is_counted_and_the_next_frame_is_taken(
     def fail(module: torch.nn.Module, arguments: object) -> None:
         raise ValueError("no such kernel")
 
+    perceiver = Perceiver(perceiver.backbone, perceiver.heads, heads_memory_mb=0)  # plain heads, to be hooked
     perceived: list[Perception] = []
     handle = perceiver.heads["object"].register_forward_pre_hook(fail)
     with PerceptionWorker(perceiver, perceived.append) as worker:
