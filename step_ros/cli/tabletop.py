@@ -41,7 +41,7 @@ def pretrain(data: Path, out: Path, epochs: float = 4.0, batch_size: int = 128, 
     pretrain_backbone(data, out, epochs=epochs, batch_size=batch_size, seed=seed)
 
 
-def bag(out: Path, seconds: float = 45.0, seed: int = 0, split: str = "test") -> None:
+def bag(out: Path, seconds: float = 30.0, seed: int = 0, split: str = "test") -> None:
     """Render one scene into an mcap bag with JPEG images and ground truth.
 
     Args:

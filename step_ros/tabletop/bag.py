@@ -23,12 +23,12 @@ def write_scene_bag(
     path: Path,
     *,
     split: str = "test",
-    seconds: float = 45.0,
+    seconds: float = 30.0,
     seed: int = 0,
-    pace: float = 1.3,
+    pace: float = 1.2,
     rate: float = 30.0,
     size: tuple[int, int] = (480, 640),
-    quality: int = 80,
+    quality: int = 30,
 ) -> Scene:
     """Render one scene of three objects into an mcap bag.
 
@@ -78,7 +78,9 @@ def write_scene_bag(
                     writer.write(connection, stamp, store.serialize_cdr(truth, Classification.__msgtype__))
                 upcoming = next(segments, None)
             bgr = cv2.cvtColor(renderer.frame(t), cv2.COLOR_RGB2BGR)
-            _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            _, jpeg = cv2.imencode(
+                ".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+            )
             image = Image(header(stamp), "rgb8; jpeg compressed bgr8", jpeg.ravel())
             writer.write(images, stamp, store.serialize_cdr(image, Image.__msgtype__))
     return scene

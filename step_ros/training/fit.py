@@ -50,6 +50,8 @@ class FitOptions:
     """A window's label is what goes on this long before its end."""
     seed: int = 0
     """Of everything random."""
+    start: Path | None = None
+    """A folder of heads to start from: a task's own head, or else the attention of the first task's."""
 
 
 def fit(store: TokenStore, tasks: Sequence[str], options: FitOptions) -> dict[str, Head]:
@@ -67,6 +69,9 @@ def fit(store: TokenStore, tasks: Sequence[str], options: FitOptions) -> dict[st
     training = sliding_windows(store, "train", lag_seconds=options.lag_seconds, partner=partner)
     validation = centred_windows(store, "validation")
     heads = {task: Head(head_config(store, task, options)) for task in tasks}
+    if options.start is not None:
+        for task, head in heads.items():
+            start_from(head, options.start / task, options.start / next(iter(store.tasks)))
     draw = balanced(training, tasks[0], options.seed)
     tokens_of = WindowTokens(store)
     optimizer = torch.optim.AdamW(_parameter_groups(heads, options.weight_decay), lr=options.learning_rate)
@@ -106,6 +111,21 @@ def save_heads(heads: dict[str, Head], out: Path) -> None:
     """Write a model folder a task under `out`."""
     for task, head in heads.items():
         head.save_pretrained(out / task)
+
+
+def start_from(head: Head, own: Path, other: Path) -> None:
+    """Start `head` from the head in folder `own`, or, where there is none, from the attention of the one in `other`.
+
+    Raises:
+        HeadError: neither can be read.
+        RuntimeError: the head's sizes are others.
+    """
+    if own.is_dir():
+        head.load_state_dict(Head.from_pretrained(own).state_dict())
+    else:
+        state = Head.from_pretrained(other).state_dict()
+        kept = {name: tensor for name, tensor in state.items() if "classifier" not in name}
+        head.load_state_dict(kept, strict=False)
 
 
 def head_config(store: TokenStore, task: str, options: FitOptions) -> HeadConfig:
