@@ -27,7 +27,13 @@ def shared_files() -> list[tuple[str, list[str]]]:
     return list(files.items())
 
 
+# Videos that browsers show as well.
+VIDEO = ["av>=12.0"]
 TABLETOP = ["mujoco>=3.2"]
+# Engines, each used where it is installed.
+OPENVINO = ["openvino>=2024.6"]
+ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"]
+TENSORRT = ["torch-tensorrt>=2.6"]
 TRAINING = ["scikit-learn>=1.3", "scipy>=1.10", "torchmetrics>=1.4", "tqdm>=4.60"]
 TEST = [
     "catkin_pkg>=1.0",
@@ -69,7 +75,11 @@ setup(
     extras_require={
         "tabletop": TABLETOP,
         "training": TRAINING,
+        "openvino": OPENVINO,
+        "onnx": ONNX,
+        "tensorrt": TENSORRT,
         "test": TEST,
+        "video": VIDEO,
     },
     # What `colcon test` looks at to choose pytest.
     tests_require=["pytest"],

@@ -26,7 +26,7 @@ def resolved() -> dict[str, str]:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report=-"]
     wanted = [
         f"torch=={TORCH}",
-        f"{ROOT}[tabletop,training,test]",
+        f"{ROOT}[tabletop,training,test,video]",
         f"--requirement={ROOT}/requirements/ros_wheels.txt",
     ]
     report = json.loads(subprocess.run([*pip, *wanted], check=True, stdout=subprocess.PIPE, text=True).stdout)
