@@ -43,8 +43,7 @@ def start_demo(context: LaunchContext) -> list[Node]:
             package="step_ros",
             executable="demo",
             arguments=arguments,
-            output="screen",
-            emulate_tty=True,
+            output="screen",  # and no emulate_tty: launch prefixes every line, which breaks a live table
         )
     ]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from step_ros.evaluation.online import TruthTimeline, rate_hz
 from step_ros.ros.planner import PlannerClient
@@ -56,49 +59,37 @@ class LiveTable:
         seconds = min(time.monotonic() - self._start, self._seconds)
         return f"{seconds:.0f} of {self._seconds:.0f} s"
 
-    def _rows(self) -> list[tuple[str, str, float, str, str, float]]:
-        """Task, label, confidence, truth, stable label, latency (ms) of each task with labels."""
+    def _rows(self) -> list[tuple[str, str, float, str, float]]:
+        """Task, label, confidence, truth and latency (ms) of each task with labels."""
         rows = []
         for task, updates in self._client.updates.items():
             if updates:
                 last = updates[-1]
                 truth = TruthTimeline(self._client.truth[task]).at(last.stamp_ns)
-                late_ms = (last.received_ns - last.stamp_ns) / 1e6
-                stable = self._client.stable.get(task, "")
-                rows.append((task, last.label, last.confidence, truth, stable, late_ms))
+                rows.append(
+                    (task, last.label, last.confidence, truth, (last.received_ns - last.stamp_ns) / 1e6)
+                )
         return rows
 
     def _table(self) -> Table:
         updates = next(iter(self._client.updates.values()))[-20:]
         rate = rate_hz([update.received_ns for update in updates])
-        received = self._client.values.get("received", "0")
-        table = Table(
-            title=f"{self._elapsed()}   {received} frames   {rate:.1f} updates/s",
-            title_justify="left",
-            min_width=80,
-        )
-        table.add_column("task", min_width=20)
-        table.add_column("label", min_width=20)
-        table.add_column("confidence", justify="right")
-        table.add_column("truth", min_width=20)
-        table.add_column("stable", min_width=20)
-        table.add_column("latency", justify="right")
-        for task, label, confidence, truth, stable, late_ms in self._rows():
+        title = [self._elapsed(), f"{self._client.values.get('received', 0)} frames"]
+        title += [f"{rate:.1f} updates/s"] if math.isfinite(rate) else []
+        # Plain and narrow: five columns in the 80 characters that every terminal has.
+        table = Table(title="   ".join(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+        for column, width in (("task", 19), ("label", 16), ("confidence", 10), ("truth", 16), ("latency", 7)):
+            justify = "right" if column in ("confidence", "latency") else "left"
+            table.add_column(column, min_width=width, justify=justify, no_wrap=True)
+        for task, label, confidence, truth, late_ms in self._rows():
             style = "" if not truth else "green" if truth == label else "red"
-            table.add_row(
-                task,
-                f"[{style}]{label}" if style else label,
-                f"{confidence:.0%}",
-                truth,
-                stable,
-                f"{late_ms:.0f} ms",
-            )
+            table.add_row(task, Text(label, style), f"{confidence:.0%}", truth, f"{late_ms:.0f} ms")
         return table
 
     def _line(self) -> str:
         parts = [
             f"{task}: {label} {confidence:.0%} (truth: {truth or '-'}, {late_ms:.0f} ms)"
-            for task, label, confidence, truth, _, late_ms in self._rows()
+            for task, label, confidence, truth, late_ms in self._rows()
         ]
         return f"[{self._elapsed()}] " + ("; ".join(parts) or "filling the first window")
 
