@@ -125,7 +125,7 @@ class Backbone(nn.Module):
 
     def _apply(self, *args: Any, **kwargs: Any) -> Backbone:
         """What `to` and its like come to: an engine that was built for another device or type is dropped."""
-        super()._apply(*args, **kwargs)
+        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
         self._engine = EngineSelection(EagerEngine(self, self.dtype))
         return self
 

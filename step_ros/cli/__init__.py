@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tyro
 
 from step_ros.cli.export import export
@@ -11,8 +14,15 @@ from step_ros.cli.tokens import evaluate, extract, train
 
 def main() -> None:
     """Run a `step-ros` command; `step-ros --help` lists them."""
+    commands: dict[str, Callable[..., Any]] = {
+        "extract": extract,
+        "train": train,
+        "evaluate": evaluate,
+        "export": export,
+        **TABLETOP_COMMANDS,
+    }
     tyro.extras.subcommand_cli_from_dict(
-        {"extract": extract, "train": train, "evaluate": evaluate, "export": export, **TABLETOP_COMMANDS},
+        commands,
         prog="step-ros",
         description="Train and evaluate heads for the step_ros perception node.",
         sort_subcommands=False,

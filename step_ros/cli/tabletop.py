@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 
 def render(
-    out: Path, train: int = 1000, validation: int = 80, test: int = 150, workers: int = 2, seed: int = 0
+    out: Path,
+    stills: int = 12_000,
+    train: int = 640,
+    validation: int = 60,
+    test: int = 120,
+    workers: int = 2,
+    seed: int = 0,
 ) -> None:
-    """Render a data set of labelled tabletop scenes.
+    """Render stills for the backbone and labelled films for the heads.
 
     Args:
-        out: folder for videos, clips.csv and dense targets.
-        train: scenes in the train split.
-        validation: scenes in the validation split.
-        test: scenes in the test split.
+        out: folder for stills, videos and clips.csv.
+        stills: worlds to take stills of.
+        train: films in the train split.
+        validation: films in the validation split.
+        test: films in the test split.
         workers: processes.
         seed: of everything random.
     """
-    from step_ros.tabletop.dataset import render_dataset
+    from step_ros.tabletop.dataset import render_films, render_stills
 
     counts = {"train": train, "validation": validation, "test": test}
-    Console().print(render_dataset(out, counts, workers=workers, seed=seed))
+    Console().print(render_films(out, counts, workers=workers, seed=seed))
+    Console().print(render_stills(out, stills, workers=workers, seed=seed))
 
 
 def pretrain(data: Path, out: Path, epochs: float = 4.0, batch_size: int = 128, seed: int = 0) -> None:
@@ -56,4 +66,8 @@ def bag(out: Path, seconds: float = 30.0, seed: int = 0, split: str = "test") ->
     Console().print(f"{out}: {scene.seconds:.1f} s, {len(scene.segments)} segments")
 
 
-TABLETOP_COMMANDS = {"tabletop-render": render, "tabletop-pretrain": pretrain, "tabletop-bag": bag}
+TABLETOP_COMMANDS: dict[str, Callable[..., Any]] = {
+    "tabletop-render": render,
+    "tabletop-pretrain": pretrain,
+    "tabletop-bag": bag,
+}

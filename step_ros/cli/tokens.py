@@ -21,8 +21,12 @@ from step_ros.training.token_store import TokenStore
 from step_ros.training.token_store import extract as extract_tokens
 from step_ros.training.windows import WindowTokens, centred_windows
 
+FIT_DEFAULTS = FitOptions()
 
-def extract(data: Path, backbone: str, out: Path, frames: int = 16, window: float = 1.6, device: str = "cpu") -> None:
+
+def extract(
+    data: Path, backbone: str, out: Path, frames: int = 16, window: float = 1.6, device: str = "cpu"
+) -> None:
     """Encode every video of a clips csv once, and keep the tokens.
 
     Args:
@@ -33,7 +37,9 @@ def extract(data: Path, backbone: str, out: Path, frames: int = 16, window: floa
         window: seconds that a window spans.
         device: where the backbone runs.
     """
-    store = extract_tokens(data, Backbone.from_pretrained(backbone, device=device), ClipSpec(frames, window), out)
+    store = extract_tokens(
+        data, Backbone.from_pretrained(backbone, device=device), ClipSpec(frames, window), out
+    )
     Console().print(f"{out}: {len(store.clips)} videos, tokens of {store.backbone}")
 
 
@@ -41,7 +47,7 @@ def train(
     store: Path,
     out: Path,
     tasks: tuple[str, ...] = ("fine_grained_action", "atomic_action", "object"),
-    options: Annotated[FitOptions, tyro.conf.arg(name="")] = FitOptions(),
+    options: Annotated[FitOptions, tyro.conf.arg(name="")] = FIT_DEFAULTS,
 ) -> None:
     """Fit one head a task on the tokens of a store.
 
@@ -54,7 +60,12 @@ def train(
     save_heads(fit(TokenStore(store), tasks, options), out)
 
 
-def evaluate(store: Path, heads: Path, split: str = "test", json_file: Path | None = None) -> None:
+def evaluate(
+    store: Path,
+    heads: Path,
+    split: str = "test",
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+) -> None:
     """Judge heads clip by clip on a split, forwards and backwards, beside an order-blind linear probe.
 
     Args:
@@ -90,8 +101,20 @@ def _judge(head: Head, store: TokenStore, split: str) -> ClipMetrics:
 
 
 def _print(results: dict[str, ClipMetrics]) -> None:
-    table = Table("task", "clips", "top-1", "top-5", "mean class", "symmetric", "other", "reversed", "to partner")
+    table = Table(
+        "task", "clips", "top-1", "top-5", "mean class", "symmetric", "other", "reversed", "to partner"
+    )
     for task, m in results.items():
-        shares = (m.top1, m.top5, m.mean_class, m.symmetric, m.non_symmetric, m.reversed_top1, m.reversed_to_partner)
-        table.add_row(task, str(m.clips), *("-" if share is None else f"{100 * share:.1f}" for share in shares))
+        shares = (
+            m.top1,
+            m.top5,
+            m.mean_class,
+            m.symmetric,
+            m.non_symmetric,
+            m.reversed_top1,
+            m.reversed_to_partner,
+        )
+        table.add_row(
+            task, str(m.clips), *("-" if share is None else f"{100 * share:.1f}" for share in shares)
+        )
     Console().print(table)

@@ -1,4 +1,4 @@
-"""How well a head does clip by clip, in the STEP paper's terms: nearly symmetric, other, and played backwards."""
+"""How well a head does clip by clip, in the STEP paper's terms: symmetric, other, and played backwards."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ class ClipMetrics:
 
 
 def clip_metrics(
-    logits: Tensor, reversed_logits: Tensor, targets: Tensor, labels: Sequence[str], pairs: Sequence[tuple[str, str]]
+    logits: Tensor,
+    reversed_logits: Tensor,
+    targets: Tensor,
+    labels: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
 ) -> ClipMetrics:
     """Judge a head's answers.
 

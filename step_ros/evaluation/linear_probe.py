@@ -28,8 +28,12 @@ def mean_pooled_linear_probe(store: TokenStore, task: str, split: str) -> ClipMe
         return means, torch.tensor([index[window.labels[task]] for window in windows])
 
     means, targets = features(centred_windows(store, "train"))
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(means.numpy(), targets.numpy())
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
+        means.numpy(), targets.numpy()
+    )
     means, targets = features(centred_windows(store, split))
     logits = torch.full((len(targets), len(labels)), -torch.inf)
-    logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(probe.predict_log_proba(means.numpy())).float()
+    logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(
+        probe.predict_log_proba(means.numpy())
+    ).float()
     return clip_metrics(logits, logits, targets, labels, pairs)

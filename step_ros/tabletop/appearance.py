@@ -1,4 +1,4 @@
-"""How a scene looks: colours, textures, camera and light, drawn from ranges that differ between the splits."""
+"""How a scene looks: colours, textures, camera and light, from ranges that differ between the splits."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Appearance:
         first, second = np.array(self.colour()), np.array(self.colour())
         if self.rng.uniform() < 0.6:  # mostly low contrast, as real tables have
             second = first + 0.35 * (second - first)
-        return (255 * ((1 - mix) * first + mix * second)).astype(np.uint8)
+        return np.asarray(255 * ((1 - mix) * first + mix * second), dtype=np.uint8)
 
     def _pattern(self, kind: str) -> NDArray[np.float64]:
         y, x = np.mgrid[0:TEXTURE_SIZE, 0:TEXTURE_SIZE] / TEXTURE_SIZE
@@ -102,20 +102,23 @@ class Appearance:
         angle = self.rng.uniform(0, np.pi)
         along = x * np.cos(angle) + y * np.sin(angle)
         if kind == "checker":
-            return ((np.floor(x * count) + np.floor(y * count)) % 2).astype(np.float64)
-        if kind == "gradient":
-            return along
-        if kind == "stripes":
-            return np.floor(along * 2 * count) % 2
-        if kind == "waves":
-            return 0.5 + 0.5 * np.sin(2 * np.pi * count * (along + 0.05 * np.sin(12 * (x - y))))
-        if kind == "rings":
-            return 0.5 + 0.5 * np.sin(2 * np.pi * 2 * count * np.hypot(x - self.rng.uniform(), y - self.rng.uniform()))
-        if kind == "blobs":
-            return self._noise(count)
-        if kind == "grain":
-            return self._noise(40)
-        return np.zeros((TEXTURE_SIZE, TEXTURE_SIZE))
+            pattern = (np.floor(x * count) + np.floor(y * count)) % 2
+        elif kind == "gradient":
+            pattern = along
+        elif kind == "stripes":
+            pattern = np.floor(along * 2 * count) % 2
+        elif kind == "waves":
+            pattern = 0.5 + 0.5 * np.sin(2 * np.pi * count * (along + 0.05 * np.sin(12 * (x - y))))
+        elif kind == "rings":
+            distance = np.hypot(x - self.rng.uniform(), y - self.rng.uniform())
+            pattern = 0.5 + 0.5 * np.sin(4 * np.pi * count * distance)
+        elif kind == "blobs":
+            pattern = self._noise(count)
+        elif kind == "grain":
+            pattern = self._noise(40)
+        else:
+            pattern = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE))
+        return np.asarray(pattern, dtype=np.float64)
 
     def _noise(self, cells: int) -> NDArray[np.float64]:
         coarse = self.rng.uniform(0, 1, (cells, cells))
@@ -123,13 +126,15 @@ class Appearance:
         low = np.floor(index).astype(int)
         high, share = np.minimum(low + 1, cells - 1), index - low
         rows = coarse[low] * (1 - share)[:, None] + coarse[high] * share[:, None]
-        return rows[:, low] * (1 - share) + rows[:, high] * share
+        return np.asarray(rows[:, low] * (1 - share) + rows[:, high] * share, dtype=np.float64)
 
     def _camera(self) -> Camera:
         azimuth = np.radians(self.rng.uniform(*AZIMUTH[self.split]) * self.rng.choice([-1, 1]))
         elevation = np.radians(self.rng.uniform(*ELEVATION[self.split]))
         distance = self.rng.uniform(0.66, 0.8)
-        target = vector(self.rng.uniform(-0.03, 0.03), self.rng.uniform(-0.02, 0.04), self.rng.uniform(0.03, 0.07))
+        target = vector(
+            self.rng.uniform(-0.03, 0.03), self.rng.uniform(-0.02, 0.04), self.rng.uniform(0.03, 0.07)
+        )
         flat = np.cos(elevation)
         offset = distance * vector(flat * np.sin(azimuth), -flat * np.cos(azimuth), np.sin(elevation))
         return Camera(target + offset, target, float(self.rng.uniform(40, 46)))

@@ -1,4 +1,4 @@
-"""Writes a scene as a rosbag2 recording: JPEG images as a camera driver sends them, and the truth on topics."""
+"""Writes a scene as a rosbag2 recording: JPEG images as cameras send them, and the truth on topics."""
 
 from __future__ import annotations
 
@@ -61,11 +61,15 @@ def write_scene_bag(
     def header(stamp: int):  # type: ignore[no-untyped-def]
         return Header(Time(stamp // 10**9, stamp % 10**9), FRAME_ID)
 
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer, SceneRenderer(
-        scene, appearance, height=size[0], width=size[1], samples=4
-    ) as renderer:
+    with (
+        Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer,
+        SceneRenderer(scene, appearance, height=size[0], width=size[1], samples=4) as renderer,
+    ):
         images = writer.add_connection(IMAGE_TOPIC, Image.__msgtype__, typestore=store)
-        truths = {t: writer.add_connection(f"/truth/{t}", Classification.__msgtype__, typestore=store) for t in TASKS}
+        truths = {
+            t: writer.add_connection(f"/truth/{t}", Classification.__msgtype__, typestore=store)
+            for t in TASKS
+        }
         segments = iter(scene.segments)
         upcoming = next(segments, None)
         for index in range(int(scene.seconds * rate)):

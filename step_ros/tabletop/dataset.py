@@ -1,15 +1,19 @@
-"""Renders a data set of scenes: videos, ground-truth segments, and dense targets to train the backbone on.
+"""Renders the tabletop's data: films with ground truth for the heads, stills for the backbone.
 
-On disk, like any set of clips: `clips.csv` (video, start, end, split, and one column a task; times in seconds,
-videos relative to the csv) with `clips.yaml`, `videos/*.mp4`, and `dense/*.npz` beside each video of the training split.
+On disk, like any set of clips: `clips.csv` (video, start, end, split, and one column a task; times in
+seconds, videos relative to the csv) with `clips.yaml`, and `videos/*.mp4`. Beside them `stills/*.mp4`, a few
+instants of each of many more worlds, with `stills/*.npz`, their dense targets. No still is from a film: the
+heads learn from tokens of worlds that the backbone has never seen, as they will meet them.
 """
 
 from __future__ import annotations
 
 import csv
 import multiprocessing
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -23,36 +27,35 @@ from step_ros.tabletop.render import SceneRenderer
 from step_ros.tabletop.scene import Scene
 
 FRAMES_PER_SECOND = 10
+STILLS_A_WORLD = 6
+FILM, STILL = 0, 1
 CSV_COLUMNS = ("video", "start", "end", "split", *TASKS)
 
 
+Result = TypeVar("Result")
+
+
 @dataclass(frozen=True)
-class SceneRequest:
-    """One scene to render: its place in the set fixes everything random about it."""
+class WorldRequest:
+    """One world to render: its place in the set fixes everything random about it."""
 
     root: Path
     split: str
     index: int
-    seconds: float
-    dense: bool
     seed: int
+    seconds: float
 
-    @property
-    def name(self) -> str:
-        """File stem of the scene's video."""
-        return f"{self.split}_{self.index:05d}"
+    def world(self, kind: int) -> tuple[Scene, Appearance]:
+        """What happens in it and how it looks; a film and a still of one index have nothing in common."""
+        rng = np.random.default_rng([self.seed, SPLITS.index(self.split), self.index, kind])
+        scene = Scene(rng, self.seconds, pace=float(rng.uniform(0.9, 1.35)))
+        return scene, Appearance(rng, self.split)
 
 
-def render_dataset(
-    root: Path,
-    scenes: dict[str, int],
-    *,
-    seconds: float = 9.0,
-    dense: tuple[str, ...] = ("train",),
-    seed: int = 0,
-    workers: int = 2,
+def render_films(
+    root: Path, scenes: dict[str, int], *, seconds: float = 9.0, seed: int = 0, workers: int = 2
 ) -> Path:
-    """Render `scenes` (split to number of scenes) under `root`; a scene that is there already is kept.
+    """Render `scenes` (split to number of scenes) as videos under `root`; one that is there already is kept.
 
     Returns:
         Path of `clips.csv`.
@@ -64,46 +67,50 @@ def render_dataset(
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
     (root / "videos").mkdir(parents=True, exist_ok=True)
-    (root / "dense").mkdir(exist_ok=True)
     requests = [
-        SceneRequest(root, split, index, seconds, split in dense, seed)
+        WorldRequest(root, split, index, seed, seconds)
         for split, count in scenes.items()
         for index in range(count)
     ]
-    # A fresh interpreter a worker: an OpenGL context does not survive a fork.
-    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=50) as pool:
-        rows = [
-            row
-            for rows in track(pool.imap(render_scene, requests), "Rendering scenes", total=len(requests))
-            for row in rows
-        ]
+    rows = [row for rows in _in_parallel(_render_film, requests, workers, "Rendering films") for row in rows]
     path = root / "clips.csv"
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, CSV_COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
     tasks = {
-        task: {"labels": task_labels(task), "symmetric_pairs": [list(p) for p in task_pairs(task)], "idle": IDLE}
+        task: {
+            "labels": task_labels(task),
+            "symmetric_pairs": [list(p) for p in task_pairs(task)],
+            "idle": IDLE,
+        }
         for task in TASKS
     }
     path.with_suffix(".yaml").write_text(yaml.safe_dump(tasks, sort_keys=False))
     return path
 
 
-def render_scene(request: SceneRequest) -> list[dict[str, str]]:
-    """Render one scene's video (and dense targets); returns its rows of `clips.csv`."""
-    rng = np.random.default_rng([request.seed, SPLITS.index(request.split), request.index])
-    scene = Scene(rng, request.seconds, pace=float(rng.uniform(0.9, 1.35)))
-    appearance = Appearance(rng, request.split)
-    video = request.root / "videos" / f"{request.name}.mp4"
+def render_stills(root: Path, worlds: int, *, seed: int = 0, workers: int = 2) -> Path:
+    """Render `STILLS_A_WORLD` instants of each of `worlds` worlds of the train split, with dense targets.
+
+    Returns:
+        The folder they are in; worlds that are there already are kept.
+    """
+    (root / "stills").mkdir(parents=True, exist_ok=True)
+    requests = [WorldRequest(root, "train", index, seed, 6.0) for index in range(worlds)]
+    for _ in _in_parallel(_render_stills, requests, workers, "Rendering stills"):
+        pass
+    return root / "stills"
+
+
+def _render_film(request: WorldRequest) -> list[dict[str, str]]:
+    """Render one scene's video; returns its rows of `clips.csv`."""
+    scene, appearance = request.world(FILM)
+    video = request.root / "videos" / f"{request.split}_{request.index:05d}.mp4"
     if not video.exists():
-        times = np.arange(0, scene.seconds, 1 / FRAMES_PER_SECOND)
         with SceneRenderer(scene, appearance) as renderer:
-            if request.dense:
-                targets = [asdict(renderer.targets(t)) for t in times]
-                columns = {key: np.stack([target[key] for target in targets]) for key in targets[0]}
-                np.savez_compressed(request.root / "dense" / f"{request.name}.npz", **columns)
-            write_video(video, [renderer.frame(t) for t in times], FRAMES_PER_SECOND)  # last: it marks the scene done
+            times = np.arange(0, scene.seconds, 1 / FRAMES_PER_SECOND)
+            write_video(video, [renderer.frame(t) for t in times], FRAMES_PER_SECOND)
     return [
         {
             "video": f"videos/{video.name}",
@@ -114,6 +121,29 @@ def render_scene(request: SceneRequest) -> list[dict[str, str]]:
         }
         for segment in scene.segments
     ]
+
+
+def _render_stills(request: WorldRequest) -> None:
+    scene, appearance = request.world(STILL)
+    video = request.root / "stills" / f"{request.index:05d}.mp4"
+    if video.exists():
+        return
+    times = np.sort(appearance.rng.uniform(0, scene.seconds, STILLS_A_WORLD))
+    with SceneRenderer(scene, appearance) as renderer:
+        targets = [asdict(renderer.targets(t)) for t in times]
+        columns: dict[str, Any] = {key: np.stack([target[key] for target in targets]) for key in targets[0]}
+        np.savez_compressed(video.with_suffix(".npz"), **columns)
+        write_video(
+            video, [renderer.frame(t) for t in times], FRAMES_PER_SECOND
+        )  # last: it marks the world done
+
+
+def _in_parallel(
+    render: Callable[[WorldRequest], Result], requests: list[WorldRequest], workers: int, what: str
+) -> Iterator[Result]:
+    # A fresh interpreter a worker: an OpenGL context does not survive a fork.
+    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=200) as pool:
+        yield from track(pool.imap(render, requests), what, total=len(requests))
 
 
 def write_video(path: Path, frames: list[NDArray[np.uint8]], rate: float) -> None:

@@ -13,7 +13,7 @@ WRIST = vector(-0.115, 0, 0)
 
 
 def hand_xml(hand: str = "hand_a", sleeve: str = "hand_b") -> str:
-    """MJCF of a hand whose frame lies between the fingertips, x pointing where it reaches, and of its forearm.
+    """MJCF of a hand, its frame between the fingertips, x pointing where it reaches, and of its forearm.
 
     The finger groups slide along y: each stands half an aperture from the middle.
     """
@@ -35,12 +35,13 @@ def hand_xml(hand: str = "hand_a", sleeve: str = "hand_b") -> str:
     </body>
     <body name="forearm"><freejoint name="forearm"/>
       <geom type="capsule" class="forearm" material="{sleeve}" size="0.024 {FOREARM_HALF_LENGTH}"/>
-      <geom type="capsule" class="hand" material="{hand}" size="0.021 0.03" pos="0 0 {FOREARM_HALF_LENGTH - 0.01}"/>
+      <geom type="capsule" class="hand" material="{hand}" size="0.021 0.03"
+            pos="0 0 {FOREARM_HALF_LENGTH - 0.01}"/>
     </body>"""
 
 
 def facing(yaw: float, pitch: float, roll: float = 0.0) -> Rotation:
-    """Orientation of a hand that reaches towards `yaw` (about the vertical), `pitch` down, rolled; radians."""
+    """Orientation of a hand that reaches towards `yaw` (about z), `pitch` down, and is rolled; radians."""
     return Rotation.from_euler("ZYX", [yaw, pitch, roll])
 
 

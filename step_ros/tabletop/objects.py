@@ -1,8 +1,8 @@
 """The seven things on the tabletop: their shape as MJCF, and the path their moving part takes.
 
-Every object has one moving part, a MuJoCo body with a free joint whose pose is set frame by frame (nothing is
-simulated: a film of kinematics runs backwards as well as forwards). A geom's MJCF class is its category, which
-is what `patch_targets` reads from a segmentation.
+Every object has one moving part, a MuJoCo body with a free joint whose pose is set frame by frame (nothing
+is simulated: a film of kinematics runs backwards as well as forwards). A geom's MJCF class is its category,
+which is what `SceneRenderer.targets` reads from a segmentation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class Grip:
-    """How a hand takes hold: the fingertips' place in the part's frame, pitch (degrees down), and aperture (m)."""
+    """How a hand takes hold: place of the fingertips on the part, pitch (degrees down), aperture (m)."""
 
     place: Pose
     pitch: tuple[float, float]
@@ -86,12 +86,13 @@ class TabletopObject:
 
 def geom(kind: str, category: str, material: str, size: str, position: str = "0 0 0", more: str = "") -> str:
     """One MJCF geom that touches nothing."""
-    return (
-        f'<geom type="{kind}" class="{category}" material="{material}" size="{size}" pos="{position}" {more}/>'
-    )
+    looks = f'class="{category}" material="{material}"'
+    return f'<geom type="{kind}" {looks} size="{size}" pos="{position}" {more}/>'
 
 
-def ring(category: str, material: str, radius: float, height: float, thickness: float, sides: int = 14) -> str:
+def ring(
+    category: str, material: str, radius: float, height: float, thickness: float, sides: int = 14
+) -> str:
     """A hollow cylinder about z, made of boxes."""
     half_side = radius * np.tan(np.pi / sides) + thickness / 2
     return "".join(
@@ -132,6 +133,7 @@ class Cup(TabletopObject):
         self.turn = float(rng.choice([-1, 1])) * np.pi
 
     def xml(self) -> str:
+        """Its geoms."""
         r, h = self.radius, self.height
         handle = "".join(
             geom("capsule", "cup", "cup_a", f"{0.007 * self.scale}", more=f'fromto="{a} {b}"')
@@ -145,15 +147,18 @@ class Cup(TabletopObject):
         return self._moving(ring("cup", "cup_a", r, h, 0.006) + bottom + handle)
 
     def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
         upright = self.base @ Pose(vector(0, 0, self.height / 2))
         if state == "over":
             return Pose(upright.position, Rotation.from_rotvec([0, self.turn, 0]) * upright.rotation)
         return upright
 
     def grip(self, state: str) -> Grip:
+        """Where it is taken hold of."""
         return Grip(Pose(vector(0, 0, 0)), (5, 25), 2 * self.radius)
 
     def motions(self) -> dict[str, Motion]:
+        """What can be done with it."""
         upright = self.rest("upright")
 
         def turn_over(s: float) -> Pose:
@@ -179,18 +184,22 @@ class Block(TabletopObject):
         self.push = Pose(vector(rng.uniform(-0.03, 0.03), rng.uniform(0.11, 0.16), 0))
 
     def xml(self) -> str:
+        """Its geoms."""
         h = self.half
         stripe = geom("box", "block", "block_b", f"{h * 1.02} {h * 0.3} {h * 1.02}")
         return self._moving(geom("box", "block", "block_a", f"{h} {h} {h}") + stripe)
 
     def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
         near = self.base @ Pose(vector(0, 0, self.half))
         return Pose(near.position + self.push.position, near.rotation) if state == "far" else near
 
     def grip(self, state: str) -> Grip:
+        """Where it is taken hold of."""
         return Grip(Pose(vector(0, 0, self.half * 0.5)), (50, 75), 2 * self.half)
 
     def motions(self) -> dict[str, Motion]:
+        """What can be done with it."""
         near, far = self.rest("near"), self.rest("far")
 
         def push(s: float) -> Pose:
@@ -214,6 +223,7 @@ class Drawer(TabletopObject):
         self.travel = float(rng.uniform(0.08, 0.11))
 
     def xml(self) -> str:
+        """Its geoms."""
         w, d, h = self.half
         t = 0.006
         walls = "".join(
@@ -237,20 +247,24 @@ class Drawer(TabletopObject):
         )
         bar = geom("capsule", "drawer", "drawer_c", "0.008 0.03", f"0 {-d - 0.025} 0", 'euler="0 90 0"')
         posts = "".join(
-            geom("box", "drawer", "drawer_c", "0.004 0.012 0.004", f"{x} {-d - 0.012} 0") for x in (-0.025, 0.025)
+            geom("box", "drawer", "drawer_c", "0.004 0.012 0.004", f"{x} {-d - 0.012} 0")
+            for x in (-0.025, 0.025)
         )
         return self._static(walls) + self._moving(front + tray + bar + posts)
 
     def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
         return self._at(1.0 if state == "open" else 0.0)
 
     def _at(self, s: float) -> Pose:
         return self.base @ Pose(vector(0, -self.travel * s, self.half[2]))
 
     def grip(self, state: str) -> Grip:
+        """Where it is taken hold of."""
         return Grip(Pose(vector(0, -self.half[1] - 0.025, 0)), (35, 65), 0.02)
 
     def motions(self) -> dict[str, Motion]:
+        """What can be done with it."""
         return {"open": Motion("closed", "open", lambda s: self._at(minimum_jerk(s)))}
 
 
@@ -266,6 +280,7 @@ class Box(TabletopObject):
         self.angle = float(np.radians(rng.uniform(95, 115)))
 
     def xml(self) -> str:
+        """Its geoms."""
         w, d, h = self.half
         t = 0.005
         walls = "".join(
@@ -283,6 +298,7 @@ class Box(TabletopObject):
         return self._static(walls) + self._moving(lid + tab)
 
     def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
         return self._at(1.0 if state == "open" else 0.0)
 
     def _at(self, s: float) -> Pose:
@@ -290,9 +306,11 @@ class Box(TabletopObject):
         return self.base @ hinge
 
     def grip(self, state: str) -> Grip:
+        """Where it is taken hold of."""
         return Grip(Pose(vector(0, -2 * self.half[1], 0.006)), (25, 50), 0.02)
 
     def motions(self) -> dict[str, Motion]:
+        """What can be done with it."""
         return {"open": Motion("closed", "open", lambda s: self._at(minimum_jerk(s)), rigid=False)}
 
 
@@ -309,6 +327,7 @@ class Peg(TabletopObject):
         self.aside = vector(rng.uniform(-0.05, 0.05), -rng.uniform(0.11, 0.15), 0)
 
     def xml(self) -> str:
+        """Its geoms."""
         w, d, h = self.board
         board = geom("box", "board", "peg_a", f"{w} {d} {h}", f"0 0 {h}")
         rim = geom("cylinder", "board", "peg_c", f"{self.radius * 1.8} 0.003", f"0 0 {2 * h}")
@@ -318,15 +337,20 @@ class Peg(TabletopObject):
         return self._static(board + rim + hole) + self._moving(shaft + head)
 
     def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
         if state == "removed":
             return self.base @ Pose(vector(self.aside[0], self.aside[1], self.half))
         return self.base @ Pose(vector(0, 0, self.half + 0.01))
 
     def grip(self, state: str) -> Grip:
+        """Where it is taken hold of."""
         return Grip(Pose(vector(0, 0, self.half)), (55, 80), 2.4 * self.radius)
 
     def motions(self) -> dict[str, Motion]:
-        return {"remove": Motion("inserted", "removed", hop(self.rest("inserted"), self.rest("removed"), 0.09))}
+        """What can be done with it."""
+        return {
+            "remove": Motion("inserted", "removed", hop(self.rest("inserted"), self.rest("removed"), 0.09))
+        }
 
 
 class Bulb(TabletopObject):
@@ -342,6 +366,7 @@ class Bulb(TabletopObject):
         self.angle = float(np.radians(rng.uniform(170, 260)))
 
     def xml(self) -> str:
+        """Its geoms."""
         r = self.radius
         plate = geom("cylinder", "socket", "bulb_a", f"{r * 1.5} 0.008", "0 0 0.008")
         socket = geom("cylinder", "socket", "bulb_c", f"{r * 0.8} 0.02", "0 0 0.034")
@@ -354,16 +379,21 @@ class Bulb(TabletopObject):
         return self._static(plate + socket) + self._moving(glass + neck + marks)
 
     def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
         return self._at(1.0 if state == "unscrewed" else 0.0)
 
     def _at(self, s: float) -> Pose:
-        turn = Rotation.from_rotvec([0, 0, self.angle * s])  # counter-clockwise seen from above: a right-hand thread
+        turn = Rotation.from_rotvec(
+            [0, 0, self.angle * s]
+        )  # counter-clockwise seen from above: a right-hand thread
         return self.base @ Pose(vector(0, 0, 0.05 + self.rise * s), turn)
 
     def grip(self, state: str) -> Grip:
+        """Where it is taken hold of."""
         return Grip(Pose(vector(0, 0, 1.7 * self.radius)), (80, 90), 1.7 * self.radius)
 
     def motions(self) -> dict[str, Motion]:
+        """What can be done with it."""
         return {"unscrew": Motion("screwed_in", "unscrewed", lambda s: self._at(minimum_jerk(s)))}
 
 
@@ -379,25 +409,30 @@ class PotLid(TabletopObject):
         self.aside = vector(rng.uniform(-0.05, 0.05), -rng.uniform(0.15, 0.18), 0)
 
     def xml(self) -> str:
+        """Its geoms."""
         r, h = self.radius, self.height
         pot = geom("cylinder", "pot", "pot_lid_a", f"{r} {h / 2}", f"0 0 {h / 2}")
         inside = geom("cylinder", "pot", "dark", f"{r * 0.92} 0.001", f"0 0 {h + 0.0005}")
         ears = "".join(
-            geom("box", "pot", "pot_lid_a", "0.014 0.02 0.006", f"{x} 0 {h * 0.75}") for x in (-r - 0.01, r + 0.01)
+            geom("box", "pot", "pot_lid_a", "0.014 0.02 0.006", f"{x} 0 {h * 0.75}")
+            for x in (-r - 0.01, r + 0.01)
         )
         lid = geom("cylinder", "pot_lid", "pot_lid_b", f"{r * 1.04} 0.005")
         knob = geom("sphere", "pot_lid", "pot_lid_c", "0.014", "0 0 0.018")
         return self._static(pot + inside + ears) + self._moving(lid + knob)
 
     def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
         if state == "off":
             return self.base @ Pose(vector(self.aside[0], self.aside[1], 0.006))
         return self.base @ Pose(vector(0, 0, self.height + 0.006))
 
     def grip(self, state: str) -> Grip:
+        """Where it is taken hold of."""
         return Grip(Pose(vector(0, 0, 0.02)), (55, 80), 0.03)
 
     def motions(self) -> dict[str, Motion]:
+        """What can be done with it."""
         return {"take_off": Motion("on", "off", hop(self.rest("on"), self.rest("off"), 0.07))}
 
 

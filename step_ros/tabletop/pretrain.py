@@ -1,7 +1,7 @@
 """Trains the tabletop's small backbone: a ViT that says, patch by patch, what is where in one frame.
 
-It sees single frames and dense targets from the renderer (`DenseTargets`), never an action label and never two
-frames together: direction is left to the probes. Everything but the ViT is thrown away after training.
+It sees single frames and dense targets from the renderer (`DenseTargets`), never an action label and never
+two frames together: direction is left to the probes. Everything but the ViT is thrown away after training.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,19 +48,21 @@ class FrameSet:
 
     @classmethod
     def load(cls, root: Path) -> FrameSet:
-        """Read every scene under `root` that has dense targets.
+        """Read every still under `root`.
 
         Raises:
             FileNotFoundError: there is none.
         """
-        paths = sorted((root / "dense").glob("*.npz"))
+        paths = sorted((root / "stills").glob("*.npz"))
         if not paths:
-            raise FileNotFoundError(f"{root / 'dense'} holds no dense targets; render the training split first")
+            raise FileNotFoundError(
+                f"{root / 'stills'} holds no stills; run `step-ros tabletop-render` first"
+            )
         images, columns = [], []
         for path in track(paths, "Reading frames"):
             with np.load(path) as file:
                 columns.append((file["categories"], file["places"], file["aperture"]))
-            images.append(_read_frames(root / "videos" / f"{path.stem}.mp4", len(columns[-1][0])))
+            images.append(_read_frames(path.with_suffix(".mp4"), len(columns[-1][0])))
         categories, places, apertures = (np.concatenate(column) for column in zip(*columns, strict=True))
         return cls(
             torch.from_numpy(np.concatenate(images)),
@@ -75,6 +78,8 @@ class FrameSet:
 class DenseReadout(nn.Module):
     """Linear readouts of the patch tokens: a category a cell, a place a body, and the opening of the hand."""
 
+    centres: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.cells = nn.Linear(DIM, CELLS_A_PATCH**2 * len(CATEGORIES))
@@ -84,11 +89,13 @@ class DenseReadout(nn.Module):
         self.register_buffer("centres", centres)  # P 2
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """From tokens (B, P, D) to category logits (B, C, CELLS, CELLS), places (B, BODIES, 3), apertures (B,)."""
+        """From tokens (B, P, D) to categories (B, C, CELLS, CELLS), places (B, BODIES, 3), apertures (B,)."""
         batch, c = len(tokens), CELLS_A_PATCH
         cells = self.cells(tokens).view(batch, GRID, GRID, c, c, len(CATEGORIES))
         cells = cells.permute(0, 5, 1, 3, 2, 4).reshape(batch, len(CATEGORIES), CELLS, CELLS)
-        score, x, y, distance, aperture = self.bodies(tokens).view(batch, -1, BODIES, 5).unbind(-1)  # B P bodies
+        score, x, y, distance, aperture = (
+            self.bodies(tokens).view(batch, -1, BODIES, 5).unbind(-1)
+        )  # B P bodies
         weight = score.softmax(dim=1)
         x = x + self.centres[:, 0, None]
         y = y + self.centres[:, 1, None]
@@ -97,7 +104,7 @@ class DenseReadout(nn.Module):
 
 
 def pretrain(root: Path, out: Path, *, epochs: float = 4.0, batch_size: int = 128, seed: int = 0) -> None:
-    """Train the backbone on the data set at `root` and write it, in float16, as a transformers folder to `out`."""
+    """Train the backbone on the stills under `root` and write it, in float16, as a model folder to `out`."""
     torch.manual_seed(seed)
     frames = FrameSet.load(root)
     vit = ViTModel(
@@ -149,7 +156,7 @@ def pretrain(root: Path, out: Path, *, epochs: float = 4.0, batch_size: int = 12
 
 
 def augment(frames: FrameSet, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Random crop, mirror and colour of a batch; returns images in [-1, 1], categories and places to match."""
+    """Random crop, mirror and colour of a batch: images in [-1, 1], and categories and places to match."""
     count = len(batch)
     scale = torch.empty(count).uniform_(0.8, 1.0)
     shift = (torch.rand(count, 2) * 2 - 1) * (1 - scale)[:, None]
@@ -158,8 +165,12 @@ def augment(frames: FrameSet, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     affine[:, 0, 0], affine[:, 1, 1] = scale * mirror, scale
     affine[:, :, 2] = shift
     small, large = (F.affine_grid(affine, [count, 1, n, n], align_corners=False) for n in (CELLS, IMAGE_SIZE))
-    images = F.grid_sample(frames.images[batch].float() / 255, large, align_corners=False, padding_mode="border")
-    categories = F.grid_sample(frames.categories[batch, None].float(), small, mode="nearest", align_corners=False)
+    images = F.grid_sample(
+        frames.images[batch].float() / 255, large, align_corners=False, padding_mode="border"
+    )
+    categories = F.grid_sample(
+        frames.categories[batch, None].float(), small, mode="nearest", align_corners=False
+    )
     places = frames.places[batch].clone()
     centred = (places[..., :2] * 2 - 1 - shift[:, None]) / scale[:, None, None]
     centred[..., 0] *= mirror[:, None]
@@ -169,7 +180,7 @@ def augment(frames: FrameSet, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def recolour(images: Tensor) -> Tensor:
-    """Random hue turn, gain, gamma and noise of images (B, 3, H, W) in [0, 1]: no colour means anything here."""
+    """Random hue, gain, gamma and noise of images (B, 3, H, W) in [0, 1]: no colour means anything here."""
     count = len(images)
     mix = torch.eye(3)[torch.stack([torch.randperm(3) for _ in range(count)])]
     mix = mix * torch.empty(count, 3, 1).uniform_(0.6, 1.3) + torch.empty(count, 3, 3).uniform_(-0.15, 0.15)
@@ -180,9 +191,8 @@ def recolour(images: Tensor) -> Tensor:
 
 def save_backbone(vit: ViTModel, out: Path) -> None:
     """Write `config.json`, `model.safetensors` (float16) and `preprocessor_config.json`."""
-    half = ViTModel(vit.config, add_pooling_layer=False)
-    half.load_state_dict(vit.state_dict())
-    half.half().save_pretrained(out)
+    weights = {name: tensor.to(torch.float16) for name, tensor in vit.state_dict().items()}
+    vit.save_pretrained(out, state_dict=weights)
     processor = {
         "image_processor_type": "ViTImageProcessor",
         "do_resize": True,
@@ -199,11 +209,13 @@ def save_backbone(vit: ViTModel, out: Path) -> None:
 
 def _read_frames(path: Path, count: int) -> NDArray[np.uint8]:
     capture = cv2.VideoCapture(str(path))
-    frames = []
+    frames: list[NDArray[Any]] = []
     for _ in range(count):
         ok, frame = capture.read()
         if not ok:
-            raise OSError(f"{path} ends after {len(frames)} frames; its dense targets have {count}: render it again")
+            raise OSError(
+                f"{path} ends after {len(frames)} frames; its dense targets have {count}: render it again"
+            )
         small = cv2.resize(frame, (STORED_SIZE, STORED_SIZE), interpolation=cv2.INTER_AREA)
         frames.append(cv2.cvtColor(small, cv2.COLOR_BGR2RGB).transpose(2, 0, 1))
     capture.release()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-os.environ.setdefault("MUJOCO_GL", "egl")  # read once, when mujoco is imported: no window is ever opened
 
 import mujoco
 
@@ -16,7 +14,7 @@ from step_ros.tabletop.appearance import TEXTURE_SIZE, Appearance
 from step_ros.tabletop.hand import forearm_pose, hand_xml
 from step_ros.tabletop.labels import OBJECTS
 from step_ros.tabletop.pose import Pose, vector
-from step_ros.tabletop.scene import Scene
+from step_ros.tabletop.scene import Scene, Snapshot
 
 CATEGORIES = (
     "background", "hand", "forearm", "distractor", "cup", "cup_bottom", "block", "drawer_cabinet", "drawer",
@@ -31,8 +29,8 @@ class DenseTargets:
 
     Attributes:
         categories: uint8 (CELLS, CELLS), an index into `CATEGORIES` a cell.
-        places: float32 (1 + len(OBJECTS), 3): image place (x, y in [0, 1]) and distance (m) of the hand and of
-            each object's moving part; NaN for objects that are not there.
+        places: float32 (1 + len(OBJECTS), 3): image place (x, y in [0, 1]) and distance (m) of the hand and
+            of each object's moving part; NaN for objects that are not there.
         aperture: opening between the fingers in metres.
     """
 
@@ -60,7 +58,9 @@ class SceneRenderer:
         self.model = mujoco.MjModel.from_xml_string(_world_xml(scene, appearance, samples))
         for index in range(self.model.ntex):
             start = self.model.tex_adr[index]
-            self.model.tex_data[start : start + TEXTURE_SIZE * TEXTURE_SIZE * 3] = appearance.texture().ravel()
+            self.model.tex_data[start : start + TEXTURE_SIZE * TEXTURE_SIZE * 3] = (
+                appearance.texture().ravel()
+            )
         self.data = mujoco.MjData(self.model)
         self._colour = mujoco.Renderer(self.model, height, width)
         self._cells: mujoco.Renderer | None = None
@@ -77,7 +77,8 @@ class SceneRenderer:
         """The scene at time `t` in seconds, RGB uint8 (height, width, 3)."""
         self._pose(t)
         self._colour.update_scene(self.data, "camera")
-        return self._colour.render()
+        rgb: NDArray[np.uint8] = self._colour.render()
+        return rgb
 
     def targets(self, t: float) -> DenseTargets:
         """The dense labels of the scene at time `t` in seconds."""
@@ -102,7 +103,7 @@ class SceneRenderer:
         scale = 0.5 / np.tan(np.radians(self.appearance.camera.field_of_view) / 2) / -z
         return np.array([0.5 + x * scale * 3 / 4, 0.5 - y * scale, -z], dtype=np.float32)
 
-    def _pose(self, t: float):  # type: ignore[no-untyped-def]
+    def _pose(self, t: float) -> Snapshot:
         snapshot = self.scene.at(t)
         poses = {**snapshot.parts, "hand": snapshot.hand}
         poses["forearm"] = forearm_pose(snapshot.hand, self.scene.elbow)
@@ -127,14 +128,18 @@ def _world_xml(scene: Scene, appearance: Appearance, samples: int) -> str:
         for index, name in enumerate(CATEGORIES)
     )
     names = ["table", "wall", *(f"{o.name}_{part}" for o in scene.objects for part in "abc"), "hand_b"]
-    textured = {"table", "wall", *(str(n) for n in rng.choice(names[2:], size=min(3, len(names) - 2), replace=False))}
+    textured = {
+        "table",
+        "wall",
+        *(str(n) for n in rng.choice(names[2:], size=min(3, len(names) - 2), replace=False)),
+    }
     textures = "".join(
         f'<texture name="{n}" type="2d" builtin="flat" width="{TEXTURE_SIZE}" height="{TEXTURE_SIZE}"/>'
         for n in names
         if n in textured
     )
     materials = "".join(
-        f'<material name="{n}" texture="{n}" texrepeat="{rng.uniform(1, 3):.2f} {rng.uniform(1, 3):.2f}" specular="0.2"/>'
+        f'<material name="{n}" texture="{n}" texrepeat="{_numbers(rng.uniform(1, 3, 2))}" specular="0.2"/>'
         if n in textured
         else f'<material name="{n}" rgba="{rgba(appearance.colour())}" specular="{rng.uniform(0, 0.6):.2f}"/>'
         for n in names
@@ -143,7 +148,8 @@ def _world_xml(scene: Scene, appearance: Appearance, samples: int) -> str:
     dark = '<material name="dark" rgba="0.03 0.03 0.03 1" specular="0"/>'
     lights = "".join(
         f'<light pos="{_numbers(light.position)}" dir="{_numbers(-light.position)}" '
-        f'diffuse="{_numbers([light.brightness] * 3)}" specular="0.2 0.2 0.2" castshadow="{str(light.shadows).lower()}"/>'
+        f'diffuse="{_numbers([light.brightness] * 3)}" specular="0.2 0.2 0.2" '
+        f'castshadow="{str(light.shadows).lower()}"/>'
         for light in appearance.lights
     )
     return f"""
@@ -151,7 +157,8 @@ def _world_xml(scene: Scene, appearance: Appearance, samples: int) -> str:
       <size nuser_geom="1"/>
       <compiler angle="degree"/>
       <visual>
-        <global offwidth="640" offheight="480"/><quality shadowsize="1024" offsamples="{samples}" numslices="20" numstacks="10"/>
+        <global offwidth="640" offheight="480"/>
+        <quality shadowsize="1024" offsamples="{samples}" numslices="20" numstacks="10"/>
         <headlight ambient="{_numbers([appearance.ambient] * 3)}" diffuse="0.15 0.15 0.15" specular="0 0 0"/>
         <map znear="0.02" zfar="10"/>
       </visual>
@@ -191,7 +198,11 @@ def _distractors_xml(appearance: Appearance) -> str:
             x, y = rng.choice([-1, 1]) * rng.uniform(0.34, 0.45), rng.uniform(-0.15, 0.3)
         size = rng.uniform(0.015, 0.045, 3)
         kind = str(rng.choice(["box", "cylinder", "sphere", "ellipsoid", "capsule"]))
-        rotation = Pose(vector(0, 0, 0)).qpos()[3:] if kind == "sphere" else [np.cos(a := rng.uniform(0, 3)), 0, 0, np.sin(a)]
+        rotation = (
+            Pose(vector(0, 0, 0)).qpos()[3:]
+            if kind == "sphere"
+            else [np.cos(a := rng.uniform(0, 3)), 0, 0, np.sin(a)]
+        )
         xml += (
             f'<geom class="distractor" type="{kind}" size="{_numbers(size)}" pos="{x} {y} {size[-1]}" '
             f'quat="{_numbers(rotation)}" rgba="{_numbers(appearance.colour())} 1"/>'
@@ -199,5 +210,5 @@ def _distractors_xml(appearance: Appearance) -> str:
     return xml
 
 
-def _numbers(values) -> str:  # type: ignore[no-untyped-def]
+def _numbers(values: Iterable[float]) -> str:
     return " ".join(f"{float(v):.4f}" for v in values)

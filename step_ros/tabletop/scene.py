@@ -25,7 +25,7 @@ REVERSE_VERB = {(pair.object, pair.forward): pair.reverse for pair in ALL_PAIRS}
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The moving things at one instant: the hand, the opening between its fingers (m), and held or moved parts."""
+    """The moving things at one instant: the hand, its fingers' opening (m), and the parts that move."""
 
     hand: Pose
     aperture: float
@@ -34,7 +34,7 @@ class Snapshot:
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """A stretch of motion of `seconds`, `at` maps share u in [0, 1] to a snapshot; `action` marks labelled time."""
+    """A stretch of motion: `at` maps share u in [0, 1] of it to a snapshot; `action` marks labelled time."""
 
     seconds: float
     at: Callable[[float], Snapshot]
@@ -65,7 +65,11 @@ def reach(a: Snapshot, b: Snapshot, seconds: float, *, arc: float = 0.0, action:
 
 def backwards(phases: list[Phase]) -> list[Phase]:
     """The same film from its end to its beginning."""
-    return [Phase(p.seconds, lambda u, p=p: p.at(1.0 - u), p.action) for p in reversed(phases)]  # type: ignore[misc]
+
+    def turned(phase: Phase) -> Phase:
+        return Phase(phase.seconds, lambda u: phase.at(1.0 - u), phase.action)
+
+    return [turned(phase) for phase in reversed(phases)]
 
 
 class Scene:
@@ -77,7 +81,9 @@ class Scene:
         segments: ground truth, gapless, in order; time that belongs to no action is `idle`.
     """
 
-    def __init__(self, rng: Generator, seconds: float, *, num_objects: int | None = None, pace: float = 1.0) -> None:
+    def __init__(
+        self, rng: Generator, seconds: float, *, num_objects: int | None = None, pace: float = 1.0
+    ) -> None:
         """Plan a scene.
 
         Args:
@@ -180,7 +186,9 @@ class Scene:
         self._held = target if self._state[target.name] == "held" else None
         if motion.end == "held":
             self._now = Snapshot(
-                self._now.hand, self._now.aperture, {target.name: self._parts[target.name]} if self._held else {}
+                self._now.hand,
+                self._now.aperture,
+                {target.name: self._parts[target.name]} if self._held else {},
             )
 
     def _manipulate(self, target: TabletopObject, motion: Motion, forwards: bool) -> list[Phase]:
@@ -190,13 +198,17 @@ class Scene:
         grip = target.grip(motion.start)
         first = self._grasp(target, grip, motion.path(0.0), motion.rigid)
         relative = motion.path(0.0).inverse() @ first
-        turned_by = facing(self.rng.uniform(-0.2, 0.2), self.rng.uniform(-0.2, 0.3)) if not motion.rigid else None
+        turned_by = (
+            facing(self.rng.uniform(-0.2, 0.2), self.rng.uniform(-0.2, 0.3)) if not motion.rigid else None
+        )
 
         def hand_at(s: float) -> Pose:
             follow = motion.path(s) @ relative
             if turned_by is None:
                 return follow
-            return Pose(follow.position, between(first, Pose(vector(0, 0, 0), first.rotation * turned_by), s).rotation)
+            return Pose(
+                follow.position, between(first, Pose(vector(0, 0, 0), first.rotation * turned_by), s).rotation
+            )
 
         def move(u: float) -> Snapshot:
             return Snapshot(hand_at(u), grip.aperture, {target.name: motion.path(u)})
@@ -227,7 +239,9 @@ class Scene:
             # The part keeps its grasp, so its yaw on the table follows from the yaw of the hand.
             turn = toward - float((rest @ grasp_in_part).rotation.as_euler("ZYX")[0])
             rest = Pose(rest.position, Rotation.from_rotvec([0, 0, turn]) * rest.rotation)
-            target.base = Pose(target.base.position, Rotation.from_rotvec([0, 0, turn]) * target.base.rotation)
+            target.base = Pose(
+                target.base.position, Rotation.from_rotvec([0, 0, turn]) * target.base.rotation
+            )
             first = rest @ grasp_in_part
             after = self._now
         opened = Snapshot(retracted(first), grip.aperture + self.rng.uniform(0.02, 0.04), {})
@@ -271,17 +285,23 @@ class Scene:
         """A hand pose that takes hold of the part, coming from where the arm comes from."""
         position = (part @ grip.place).position
         yaw = self._yaw_to(position) + self.rng.uniform(-0.25, 0.25)
-        return Pose(position, facing(yaw, np.radians(self.rng.uniform(*grip.pitch)), self.rng.uniform(-0.15, 0.15)))
+        return Pose(
+            position, facing(yaw, np.radians(self.rng.uniform(*grip.pitch)), self.rng.uniform(-0.15, 0.15))
+        )
 
     def _hover(self, *, held: bool = False) -> Snapshot:
         """Where the hand waits: above the table, or, now and then, out of sight."""
         if not held and self.rng.uniform() < 0.12:
             position = 0.75 * self.elbow + vector(0, 0, 0.05)
         else:
-            position = vector(self.rng.uniform(-0.2, 0.2), self.rng.uniform(-0.14, 0.06), self.rng.uniform(0.17, 0.26))
+            position = vector(
+                self.rng.uniform(-0.2, 0.2), self.rng.uniform(-0.14, 0.06), self.rng.uniform(0.17, 0.26)
+            )
         pitch = self.rng.uniform(5, 30) if held else self.rng.uniform(25, 70)
         rotation = facing(
-            self._yaw_to(position) + self.rng.uniform(-0.2, 0.2), np.radians(pitch), self.rng.uniform(-0.4, 0.4)
+            self._yaw_to(position) + self.rng.uniform(-0.2, 0.2),
+            np.radians(pitch),
+            self.rng.uniform(-0.4, 0.4),
         )
         return Snapshot(Pose(position, rotation), self.rng.uniform(0.03, 0.1), {})
 

@@ -24,9 +24,9 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     def loss() -> Tensor:
         optimizer.zero_grad()
         value = F.cross_entropy(logits / log_temperature.exp(), targets)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[arg-type]
+        optimizer.step(loss)
     return float(log_temperature.detach().exp().clamp(0.05, 20.0))

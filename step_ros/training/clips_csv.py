@@ -1,4 +1,4 @@
-"""Reads labelled stretches of video: a csv, `video,start,end,split` and one column a task, and a YAML beside it.
+"""Reads labelled stretches of video: a csv (`video,start,end,split`, one column a task) and a YAML beside it.
 
 The YAML, `clips.yaml` beside `clips.csv`, may say what a csv cannot: a task's labels in order, its nearly
 symmetric pairs, and which label means that nothing happens.
@@ -62,8 +62,8 @@ def read_clips(path: Path) -> list[LabelledClip]:
     """Read a clips csv; videos are relative to it.
 
     Raises:
-        ClipsError: the file is missing or empty, a column or value is missing, a time is not a number, or a clip
-            ends before it starts; named with its line.
+        ClipsError: the file is missing or empty, a column or value is missing, a time is not a number, or a
+            clip ends before it starts; named with its line.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -73,7 +73,7 @@ def read_clips(path: Path) -> list[LabelledClip]:
             tasks = [name for name in columns if name not in FIXED_COLUMNS]
             if missing or not tasks:
                 raise ClipsError(
-                    f"{path}:1: columns are {list(columns)}; expected {', '.join(FIXED_COLUMNS)} and at least one task"
+                    f"{path}:1: columns are {list(columns)}; expected {', '.join(FIXED_COLUMNS)} and a task"
                 )
             clips = [_clip(path, reader.line_num, row, tasks) for row in reader]
     except OSError as error:
@@ -91,10 +91,14 @@ def _clip(path: Path, line: int, row: dict[str, str], tasks: list[str]) -> Label
     try:
         start, end = float(row["start"]), float(row["end"])
     except ValueError as error:
-        raise ClipsError(f"{where}: start and end must be seconds, found {row['start']!r}, {row['end']!r}") from error
+        raise ClipsError(
+            f"{where}: start and end must be seconds, found {row['start']!r}, {row['end']!r}"
+        ) from error
     if not (math.isfinite(end) and 0 <= start < end):
         raise ClipsError(f"{where}: a clip must end after it starts, found {start} to {end} s")
-    return LabelledClip(path.parent / row["video"], start, end, row["split"], {task: row[task] for task in tasks})
+    return LabelledClip(
+        path.parent / row["video"], start, end, row["split"], {task: row[task] for task in tasks}
+    )
 
 
 def read_tasks(path: Path, clips: list[LabelledClip]) -> dict[str, TaskLabels]:
@@ -118,8 +122,13 @@ def read_tasks(path: Path, clips: list[LabelledClip]) -> dict[str, TaskLabels]:
         task_labels = TaskLabels(
             says.get("labels", labels), [(a, b) for a, b in says.get("symmetric_pairs", [])], says.get("idle")
         )
-        named = {*(label for pair in task_labels.symmetric_pairs for label in pair), *([says["idle"]] if "idle" in says else [])}
+        named = {
+            *(label for pair in task_labels.symmetric_pairs for label in pair),
+            *([says["idle"]] if "idle" in says else []),
+        }
         if named - set(task_labels.labels) or set(labels) - set(task_labels.labels):
-            raise ClipsError(f"{beside}: labels of {task} do not match: clips have {labels}, the file says {says}")
+            raise ClipsError(
+                f"{beside}: labels of {task} do not match: clips have {labels}, the file says {says}"
+            )
         tasks[task] = task_labels
     return tasks

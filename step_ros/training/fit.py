@@ -88,7 +88,9 @@ def fit(store: TokenStore, tasks: Sequence[str], options: FitOptions) -> dict[st
                 with torch.autocast("cpu", torch.bfloat16):
                     logits = head(tokens)
                 targets = _targets(windows, head)
-                losses[task] = F.cross_entropy(logits.float(), targets, label_smoothing=options.label_smoothing)
+                losses[task] = F.cross_entropy(
+                    logits.float(), targets, label_smoothing=options.label_smoothing
+                )
             optimizer.zero_grad(set_to_none=True)
             torch.stack(list(losses.values())).sum().backward()
             optimizer.step()
@@ -114,7 +116,7 @@ def save_heads(heads: dict[str, Head], out: Path) -> None:
 
 
 def start_from(head: Head, own: Path, other: Path) -> None:
-    """Start `head` from the head in folder `own`, or, where there is none, from the attention of the one in `other`.
+    """Start `head` from the one in folder `own`, or, where there is none, from the attention of `other`.
 
     Raises:
         HeadError: neither can be read.
@@ -154,7 +156,9 @@ def drop_tokens(tokens: Tensor, share: float) -> Tensor:
 
 
 @torch.no_grad()
-def window_logits(head: Head, windows: list[Window], tokens_of: WindowTokens, batch: int = 32) -> tuple[Tensor, Tensor]:
+def window_logits(
+    head: Head, windows: list[Window], tokens_of: WindowTokens, batch: int = 32
+) -> tuple[Tensor, Tensor]:
     """Logits (N, K) of windows, and the indices (N,) of their labels."""
     logits = [head(tokens_of(windows[i : i + batch]).float()) for i in range(0, len(windows), batch)]
     return torch.cat(logits), _targets(windows, head)
@@ -173,7 +177,9 @@ def _targets(windows: list[Window], head: Head) -> Tensor:
 
 def _parameter_groups(heads: dict[str, Head], weight_decay: float) -> list[dict[str, object]]:
     """Weight decay for matrices; none for embeddings and biases, whose scale is meant."""
-    parameters: list[tuple[str, nn.Parameter]] = [p for head in heads.values() for p in head.named_parameters()]
+    parameters: list[tuple[str, nn.Parameter]] = [
+        p for head in heads.values() for p in head.named_parameters()
+    ]
     decayed = [p for name, p in parameters if p.ndim == 2 and "position" not in name]
     rest = [p for name, p in parameters if p.ndim != 2 or "position" in name]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]

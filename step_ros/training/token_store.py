@@ -1,7 +1,7 @@
 """Keeps every frame's patch tokens on disk, so that a data set passes the backbone once.
 
-A store is a folder: `manifest.json` names the backbone, the clip and the labelled stretches; `tokens/` holds one
-safetensors file a video, float16 (F, P, D), a frame a grid time, which is read memory-mapped.
+A store is a folder: `manifest.json` names the backbone, the clip and the labelled stretches; `tokens/` holds
+one safetensors file a video, float16 (F, P, D), a frame a grid time, which is read memory-mapped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class TokenStore:
         try:
             manifest = json.loads((root / "manifest.json").read_text())
         except (OSError, ValueError) as error:
-            raise TokenStoreError(f"{root} is not a complete token store; run `step-ros extract` ({error})") from error
+            raise TokenStoreError(
+                f"{root} is not a complete token store; run `step-ros extract` ({error})"
+            ) from error
         self.root = root
         self.backbone = BackboneIdentity(**manifest["backbone"])
         self.clip = ClipSpec(**manifest["clip"])
@@ -76,7 +78,9 @@ def extract(data: Path, backbone: Backbone, clip: ClipSpec, out: Path, *, batch_
     header_path = out / "header.json"
     (out / "tokens").mkdir(parents=True, exist_ok=True)
     if header_path.exists() and json.loads(header_path.read_text()) != json.loads(json.dumps(header)):
-        raise TokenStoreError(f"{out} holds tokens of {header_path.read_text()}, not of {header}; choose another folder")
+        raise TokenStoreError(
+            f"{out} holds tokens of {header_path.read_text()}, not of {header}; choose another folder"
+        )
     header_path.write_text(json.dumps(header))
     videos = list(dict.fromkeys(c.video for c in clips))
     for video in track(videos, "Encoding videos"):
@@ -93,7 +97,7 @@ def extract(data: Path, backbone: Backbone, clip: ClipSpec, out: Path, *, batch_
 
 
 def grid_frames(frames: Iterator[Frame], clip: ClipSpec) -> Iterator[Frame]:
-    """One frame a grid time, chosen as the node chooses it; the older one stands in where a grid time has none."""
+    """One frame a grid time, as the node chooses it; the older one stands in where a grid time has none."""
     sampler = GridSampler(clip)
     last: Frame | None = None
     expected: int | None = None

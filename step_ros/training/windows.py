@@ -59,7 +59,7 @@ def sliding_windows(
 
 
 def centred_windows(store: TokenStore, split: str, *, least_seconds: float = 1.0) -> list[Window]:
-    """One window a clip, in its middle: the clip-wise evaluation. Clips shorter than `least_seconds` are left out."""
+    """One window in the middle of each clip that lasts `least_seconds`: the clip-wise evaluation."""
     windows = []
     step = store.clip.step_ns / 1e9
     for video, clips in _videos(store, split):
@@ -68,7 +68,11 @@ def centred_windows(store: TokenStore, split: str, *, least_seconds: float = 1.0
             first = round((clip.start + clip.end) / 2 / step - (store.clip.num_frames - 1) / 2)
             start, end = _span(store, first)
             middle = (start + end) / 2
-            if clip.end - clip.start >= least_seconds and 0 <= first <= last and clip.start <= middle < clip.end:
+            if (
+                clip.end - clip.start >= least_seconds
+                and 0 <= first <= last
+                and clip.start <= middle < clip.end
+            ):
                 windows.append(Window(video, first, clip.labels))
     return windows
 
@@ -91,13 +95,17 @@ class WindowTokens:
         return tokens.flip(0) if window.backwards else tokens
 
 
-def balanced(windows: list[Window], task: str, seed: int, *, power: float = 0.75) -> Callable[[int], list[Window]]:
+def balanced(
+    windows: list[Window], task: str, seed: int, *, power: float = 0.75
+) -> Callable[[int], list[Window]]:
     """Draws batches in which a class's share is its frequency to the power of 1 - `power`."""
     labels = [window.labels[task] for window in windows]
     counts = {label: labels.count(label) for label in set(labels)}
     weights = torch.tensor([counts[label] ** -power for label in labels], dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
-    return lambda size: [windows[i] for i in torch.multinomial(weights, size, replacement=True, generator=generator)]
+    return lambda size: [
+        windows[i] for i in torch.multinomial(weights, size, replacement=True, generator=generator)
+    ]
 
 
 def _videos(store: TokenStore, split: str) -> list[tuple[str, list[LabelledClip]]]:

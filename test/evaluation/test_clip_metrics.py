@@ -13,7 +13,12 @@ PAIRS = [("open", "close")]
 
 
 def answers(*labels: str) -> Tensor:
-    return 5 * torch.nn.functional.one_hot(torch.tensor([LABELS.index(name) for name in labels]), len(LABELS)).float()
+    return (
+        5
+        * torch.nn.functional.one_hot(
+            torch.tensor([LABELS.index(name) for name in labels]), len(LABELS)
+        ).float()
+    )
 
 
 def indices(*labels: str) -> Tensor:

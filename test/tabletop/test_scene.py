@@ -43,7 +43,7 @@ def test_labels_at_agree_with_segments(scene: Scene) -> None:
 
 
 def test_nothing_jumps(scene: Scene) -> None:
-    """At 100 Hz no thing moves more than 4 cm, or turns more than 20 degrees, from one instant to the next."""
+    """At 100 Hz nothing moves more than 4 cm, or turns more than 20 degrees, at a time."""
     previous = scene.at(0.0)
     for t in np.arange(0.01, scene.seconds, 0.01):
         now = scene.at(float(t))

@@ -21,7 +21,12 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     folder = tmp_path_factory.mktemp("backbone")
     torch.manual_seed(0)
     config = ViTConfig(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, image_size=32, patch_size=8
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=32,
+        patch_size=8,
     )
     ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(
@@ -46,5 +51,7 @@ def clips_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.release()
         rows += [f"{name},0,2,{split},right", f"{name},2,4,{split},left"]
     (folder / "clips.csv").write_text("\n".join(rows) + "\n")
-    (folder / "clips.yaml").write_text("direction:\n  labels: [right, left]\n  symmetric_pairs: [[right, left]]\n")
+    (folder / "clips.yaml").write_text(
+        "direction:\n  labels: [right, left]\n  symmetric_pairs: [[right, left]]\n"
+    )
     return folder / "clips.csv"

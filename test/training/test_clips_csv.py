@@ -58,12 +58,22 @@ def test_yaml_gives_order_pairs_and_idle(tmp_path: Path) -> None:
         "verb:\n  labels: [none, open, close]\n  symmetric_pairs: [[open, close]]\n  idle: none\n"
     )
     task = read_tasks(path, read_clips(path))["verb"]
-    assert (task.labels, task.symmetric_pairs, task.idle) == (["none", "open", "close"], [("open", "close")], "none")
+    assert (task.labels, task.symmetric_pairs, task.idle) == (
+        ["none", "open", "close"],
+        [("open", "close")],
+        "none",
+    )
 
 
 @pytest.mark.parametrize(
     "text",
-    ["noun: {}", "verb: {labels: [close]}", "verb: {symmetric_pairs: [[open, shut]]}", "verb: {idle: rest}", "verb: ["],
+    [
+        "noun: {}",
+        "verb: {labels: [close]}",
+        "verb: {symmetric_pairs: [[open, shut]]}",
+        "verb: {idle: rest}",
+        "verb: [",
+    ],
 )
 def test_yaml_that_does_not_match_is_an_error(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, HEADER + "a.mp4,0,1,train,open\na.mp4,1,2,train,close\n")

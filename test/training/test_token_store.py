@@ -24,7 +24,9 @@ def test_tokens_are_the_backbones(store: TokenStore, backbone: Backbone, clips_c
     tokens = store.tokens("test_4")
     assert tokens.shape == (40, backbone.num_patches, backbone.dim)
     assert tokens.dtype == torch.float16
-    torch.testing.assert_close(tokens[11].float(), backbone.encode(frames[11].rgb[None])[0], atol=5e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        tokens[11].float(), backbone.encode(frames[11].rgb[None])[0], atol=5e-3, rtol=1e-3
+    )
 
 
 def test_it_remembers_backbone_clip_and_tasks(store: TokenStore, backbone: Backbone) -> None:

@@ -10,7 +10,14 @@ import torch
 from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec
 from step_ros.training.token_store import TokenStore, extract
-from step_ros.training.windows import WindowTokens, balanced, centred_windows, partners, reversed_labels, sliding_windows
+from step_ros.training.windows import (
+    WindowTokens,
+    balanced,
+    centred_windows,
+    partners,
+    reversed_labels,
+    sliding_windows,
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +33,9 @@ def test_a_window_is_labelled_by_what_goes_on_just_before_its_end(store: TokenSt
 
 
 def test_a_window_played_backwards_is_labelled_as_its_partner(store: TokenStore) -> None:
-    windows = sliding_windows(store, "train", lag_seconds=0.0, partner=partners({"direction": [("right", "left")]}))
+    windows = sliding_windows(
+        store, "train", lag_seconds=0.0, partner=partners({"direction": [("right", "left")]})
+    )
     first = [w for w in windows if w.video == "train_0" and w.first == 0]
     assert [(w.backwards, w.labels["direction"]) for w in first] == [(False, "right"), (True, "left")]
     tokens_of = WindowTokens(store)

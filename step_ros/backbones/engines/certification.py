@@ -109,7 +109,7 @@ def certification_frames(image_size: tuple[int, int]) -> NDArray[np.uint8]:
         bottom, right = top + random.integers(32, 200), left + random.integers(32, 200)
         shapes[top:bottom, left:right] = random.uniform(0, 1, 3) + 0.1 * natural[top:bottom, left:right]
     frames = np.stack([gradient, texture, natural, shapes])
-    return np.clip(255 * frames, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(255 * frames, 0, 255), dtype=np.uint8)
 
 
 def _pink_noise(random: np.random.Generator, height: int, width: int) -> NDArray[np.float64]:
@@ -119,4 +119,4 @@ def _pink_noise(random: np.random.Generator, height: int, width: int) -> NDArray
     spectrum = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
     noise = np.fft.irfft2(spectrum, s=(height, width)).transpose(1, 2, 0)
     spread = noise.std(axis=(0, 1))
-    return np.clip(0.5 + (noise - noise.mean(axis=(0, 1))) / (5 * spread), 0, 1)
+    return np.asarray(np.clip(0.5 + (noise - noise.mean(axis=(0, 1))) / (5 * spread), 0, 1), dtype=np.float64)

@@ -30,7 +30,7 @@ class EagerEngine(Engine):
 
     def encode(self, frames: Tensor) -> Tensor:
         """See `Engine.encode`; batches of any size go in one pass."""
-        return self.encode_batch(frames)
+        return self.encode_batch(frames) if len(frames) else super().encode(frames)
 
     def encode_batch(self, frames: Tensor) -> Tensor:
         """See `Engine.encode`."""

@@ -59,7 +59,7 @@ class Engine(ABC):
             Tokens (B, P, D), float32, on the backbone's device, in memory of their own.
         """
         if not len(frames):
-            return torch.empty(0, *self._token_shape, device=self._device)
+            return torch.empty(0, *self._token_shape, device=self._device)  # not every network takes none
         if len(frames) <= MAX_BATCH:
             return self.encode_batch(frames)
         return torch.cat([self.encode_batch(part) for part in frames.split(MAX_BATCH)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +26,9 @@ class OpenVinoEngine(Engine):
         openvino = _openvino()
         # The weights go in as float32: OpenVINO narrows them itself, and keeps what must stay wide.
         module = FixedSizeTower(backbone.tower, backbone.image_size, torch.float32, backbone.device)
-        model = openvino.convert_model(export_program(module, backbone.image_size))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, at OpenVINO's use of it
+            model = openvino.convert_model(export_program(module, backbone.image_size))
         compiled = openvino.Core().compile_model(
             model,
             "CPU",

@@ -159,7 +159,8 @@ def _float32_proper() -> Iterator[None]:
 def _cause(error: Exception) -> str:
     if isinstance(error, EngineError):
         return str(error)
-    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+    # PyTorch has a type of its own for a GPU's memory only.
+    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):
         return "there is not enough memory to build it; free some or take a smaller backbone"
     return f"it cannot be built ({type(error).__name__}: {first_line(error)})"
 

@@ -126,7 +126,7 @@ def build_plan(backbone: Backbone, precision: torch.dtype, timing_cache: Path) -
     Raises:
         EngineError: torch_tensorrt is not installed. Whatever else fails raises what torch_tensorrt likes.
     """
-    torch_tensorrt = optional_package("torch_tensorrt", install="torch-tensorrt")
+    torch_tensorrt = optional_package("torch_tensorrt", install="'step_ros[tensorrt]'")
     convert = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
     size = backbone.image_size
     module = FixedSizeTower(backbone.tower, size, precision, backbone.device)
@@ -157,4 +157,4 @@ def _timing_cache(cache: EngineCache) -> Iterator[Path]:
 
 
 def _tensorrt() -> Any:
-    return optional_package("tensorrt", install="torch-tensorrt")
+    return optional_package("tensorrt", install="'step_ros[tensorrt]'")
