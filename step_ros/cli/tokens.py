@@ -86,7 +86,7 @@ def evaluate(
         results[head.config.task] = _judge(head, opened, split)
     first = next(iter(opened.tasks))
     linear = mean_pooled_linear_probe(opened, first, split)
-    _print({**results, f"{first}, order-blind linear probe": linear})
+    _print({**results, f"{first}, by an order-blind linear probe": linear})
     if json_file is not None:
         json_file.write_text(json.dumps({task: m.to_json() for task, m in results.items()}, indent=2) + "\n")
 
@@ -101,20 +101,16 @@ def _judge(head: Head, store: TokenStore, split: str) -> ClipMetrics:
 
 
 def _print(results: dict[str, ClipMetrics]) -> None:
-    table = Table(
-        "task", "clips", "top-1", "top-5", "mean class", "symmetric", "other", "reversed", "to partner"
+    table = Table("%", "top-1", "top-5", "class", "sym", "other", "rev", "turned")
+    table.caption = (
+        "class: mean over classes; sym, other: top-1 on nearly symmetric classes and on the others; rev: top-1 "
+        "when clips run backwards; turned: right symmetric clips that backwards become their partner"
     )
     for task, m in results.items():
         shares = (
-            m.top1,
-            m.top5,
-            m.mean_class,
-            m.symmetric,
-            m.non_symmetric,
-            m.reversed_top1,
-            m.reversed_to_partner,
-        )
+            m.top1, m.top5, m.mean_class, m.symmetric, m.non_symmetric, m.reversed_top1, m.reversed_to_partner
+        )  # fmt: skip
         table.add_row(
-            task, str(m.clips), *("-" if share is None else f"{100 * share:.1f}" for share in shares)
+            f"{task} ({m.clips} clips)", *("-" if share is None else f"{100 * share:.1f}" for share in shares)
         )
     Console().print(table)
