@@ -78,8 +78,8 @@ class LiveTable:
         title += [f"{rate:.1f} updates/s"] if math.isfinite(rate) else []
         # Plain and narrow: five columns in the 80 characters that every terminal has.
         table = Table(title="   ".join(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
-        for column, width in (("task", 19), ("label", 16), ("confidence", 10), ("truth", 16), ("latency", 7)):
-            justify = "right" if column in ("confidence", "latency") else "left"
+        for column, width in (("task", 19), ("label", 16), ("conf.", 5), ("truth", 16), ("latency", 7)):
+            justify = "right" if column in ("conf.", "latency") else "left"
             table.add_column(column, min_width=width, justify=justify, no_wrap=True)
         for task, label, confidence, truth, late_ms in self._rows():
             style = "" if not truth else "green" if truth == label else "red"
