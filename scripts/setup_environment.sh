@@ -48,8 +48,10 @@ if [[ $ros = machine ]]; then
     say "ROS 2 ${ROS_DISTRO:-} of this machine; installing what it does not bring"
     # Its messages are compiled against its numpy, and a newer major version breaks them.
     constraints=$venv/constraints.txt
-    "$python" -c 'import numpy; print("numpy==" + numpy.__version__)' > "$constraints"
-    echo "torch==$torch" >> "$constraints"
+    numpy=$("$python" -c 'import numpy; print(numpy.__version__)')
+    printf '%s\n' "numpy==$numpy" "torch==$torch" > "$constraints"
+    # The last OpenCV for numpy 1; pip would try each later one, 60 MB a time.
+    [[ $numpy = 1.* ]] && echo 'opencv-python-headless<4.12' >> "$constraints"
     pip --constraint "$constraints" --editable "$package"
     "$venv/bin/python" -c 'import vision_msgs.msg' ||
         fail "this ROS 2 has no vision_msgs: sudo apt install ros-$ROS_DISTRO-vision-msgs"
