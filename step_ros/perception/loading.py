@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from step_ros.backbones import Backbone
+from step_ros.backbones import Backbone, select_engine
 from step_ros.perception.perceiver import Perceiver
 from step_ros.probes import Head, HeadError
 from step_ros.shared_files import shared_folder
@@ -21,6 +21,7 @@ def load_perceiver(
     *,
     backbone: str | Path | None = None,
     device: str = "auto",
+    engine: str = "auto",
     max_held: int | None = None,
 ) -> Perceiver:
     """Load heads and the backbone that they share.
@@ -30,13 +31,15 @@ def load_perceiver(
         backbone: likewise; None takes the folder ``backbone`` beside the first head's folder, or else what
             that head's config names.
         device: a torch device, or ``auto``: the first GPU where there is one, else the CPU.
+        engine: what runs the backbone, see `select_engine`; ``auto`` is the fastest whose tokens are right.
         max_held: see `TokenWindow`.
 
     Raises:
         HeadError: a head cannot be had, two heads answer the same task, or they do not fit each other or
             the backbone; the message names both.
         BackboneError: the backbone cannot be had.
-        ValueError: `device` is not one that torch knows.
+        EngineError: the engine asked for by name cannot be had.
+        ValueError: `device` is not one that torch knows, or `engine` is none.
     """
     if not heads:
         raise HeadError("no heads were given; name at least one folder or hub name")
@@ -51,7 +54,10 @@ def load_perceiver(
         loaded[task] = head
     first = next(iter(loaded.values()))
     found = find_model(backbone) if backbone else backbone_of(sources[0], first)
-    return Perceiver(Backbone.from_pretrained(found, device=chosen), loaded, max_held=max_held)
+    perceiver = Perceiver(Backbone.from_pretrained(found, device=chosen), loaded, max_held=max_held)
+    # Last, because it takes seconds, or with TensorRT minutes: what does not fit is known by now.
+    perceiver.backbone.engine = select_engine(perceiver.backbone, engine)
+    return perceiver
 
 
 def warm_up(perceiver: Perceiver) -> None:

@@ -21,6 +21,7 @@ from step_ros.ros.frame_intake import FrameIntake
 from step_ros.ros.image_input import ImageInput
 from step_ros.ros.outputs import Outputs
 from step_ros.ros.parameters import declare_parameters, value_of
+from step_ros.ros.python_log import log_to_node, stop_logging_to_node
 
 GRAPH_PERIOD = 0.2
 """Seconds between two looks at what the camera offers."""
@@ -34,12 +35,13 @@ class PerceptionNode(Node):
 
     Raises:
         rclpy.exceptions.ParameterException: a parameter has a value that it must not have.
-        HeadError, BackboneError, ValueError: the models cannot be had or do not fit each other.
+        HeadError, BackboneError, EngineError, ValueError: the models cannot be had or do not fit each other.
     """
 
     def __init__(self) -> None:
         super().__init__("perception")
         declare_parameters(self)
+        self._python_log = log_to_node(self)
         perceiver = self._load()
         self._started = self._last_image = time.monotonic()
         self._last_image_error = ""
@@ -80,6 +82,7 @@ class PerceptionNode(Node):
         """End decoding and inference; may be called again."""
         self._intake.close()
         self._worker.close()
+        stop_logging_to_node(self._python_log)
 
     def _load(self) -> Perceiver:
         """Load and warm up the models that the parameters name."""
@@ -92,6 +95,7 @@ class PerceptionNode(Node):
             models,
             backbone=value_of(self, "backbone") or None,
             device=value_of(self, "device"),
+            engine=value_of(self, "engine"),
             max_held=None if max_held < 0 else max_held,
         )
         warm_up(perceiver)
@@ -99,9 +103,11 @@ class PerceptionNode(Node):
 
     def _describe(self, perceiver: Perceiver) -> dict[str, str]:
         """What runs on what, for diagnostics."""
-        device = perceiver.backbone.device
+        device, engine = perceiver.backbone.device, perceiver.backbone.engine
         return {
-            "engine": value_of(self, "engine"),
+            "engine": engine.name,
+            "engine_precision": engine.precision,
+            "engines_refused": "; ".join(f"{name}: {cause}" for name, cause in engine.refused.items()),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
             "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
             "backbone": str(perceiver.backbone.identity),

@@ -89,9 +89,11 @@ PARAMETERS = (
     ),
     ParameterSpec(
         "engine",
-        "eager",
-        "What runs the backbone. eager: PyTorch, operation by operation.",
-        choices=("eager",),
+        "auto",
+        "What runs the backbone. auto: the fastest that is installed and whose tokens are those of PyTorch "
+        "in float32. With any other that cannot be had, the node does not start.",
+        # Those of step_ros.backbones.engines, which --help does not wait for.
+        choices=("auto", "tensorrt", "inductor", "openvino", "onnxruntime", "eager"),
         read_only=True,
     ),
     ParameterSpec(
