@@ -103,13 +103,14 @@ def _judge(head: Head, store: TokenStore, split: str) -> ClipMetrics:
 def _print(results: dict[str, ClipMetrics]) -> None:
     table = Table("%", "top-1", "top-5", "class", "sym", "other", "rev", "turned")
     table.caption = (
-        "class: mean over classes; sym, other: top-1 on nearly symmetric classes and on the others; rev: top-1 "
+        "class: mean over classes; sym, other: top-1 on nearly symmetric classes, and others; rev: top-1 "
         "when clips run backwards; turned: right symmetric clips that backwards become their partner"
     )
     for task, m in results.items():
         shares = (
-            m.top1, m.top5, m.mean_class, m.symmetric, m.non_symmetric, m.reversed_top1, m.reversed_to_partner
-        )  # fmt: skip
+            *(m.top1, m.top5, m.mean_class, m.symmetric, m.non_symmetric),
+            *(m.reversed_top1, m.reversed_to_partner),
+        )
         table.add_row(
             f"{task} ({m.clips} clips)", *("-" if share is None else f"{100 * share:.1f}" for share in shares)
         )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
-
-import mujoco
 
 from step_ros.tabletop.appearance import TEXTURE_SIZE, Appearance
 from step_ros.tabletop.hand import forearm_pose, hand_xml
