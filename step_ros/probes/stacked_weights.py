@@ -1,4 +1,4 @@
-"""The weights of several STEP probes, rewritten for streaming and stacked to run as one batch."""
+"""Weights of several STEP probes, rewritten for streaming and stacked to run as one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from step_ros.probes.step import StepProbe
 
 @dataclass(frozen=True, eq=False)
 class StackedWeights:
-    """What streaming needs of n probes with H attention heads each; G = n·H and d = D / H.
+    """What streaming needs of H attention heads of each of n probes; G = n·H, and d channels a head.
 
     Queries are scaled by log2(e) / sqrt(d): scores are then exponents of two, the cheaper exponential.
 
@@ -44,20 +44,20 @@ class StackedWeights:
     readout: Tensor
     """(n, K, H·V): from the values pooled by each head to logits; K is the most classes of any probe."""
     constant: Tensor
-    """(n, K): what the biases of value, output projection and classifier add to the logits."""
+    """(n, K): what the biases of value, output projection and classifier add to the logits; it goes with
+    the probes' first head, and is zero where that one is not taken."""
 
     @classmethod
-    def of(cls, probes: Sequence[StepProbe]) -> StackedWeights:
-        """Stack probes that agree in T, D, H and dtype; composed in float64, so that nothing is lost."""
-        parts = [_weights_of(probe, *value_and_class_counts(probes)) for probe in probes]
+    def of(cls, probes: Sequence[StepProbe], heads: range) -> StackedWeights:
+        """Stack these heads of probes that agree in T, D, H and dtype; in float64: nothing is lost."""
+        parts = [_weights_of(probe, heads, *value_and_class_counts(probes)) for probe in probes]
         reference = probes[0].cls
         stacked = (torch.stack(part) for part in zip(*parts, strict=True))
-        heads, d = probes[0].num_heads, reference.shape[0] // probes[0].num_heads
+        d = reference.shape[0] // probes[0].num_heads
         project, project_bias, positions, cls_token, readout, constant = stacked
         at = positions.flatten(0, 1)  # G 2d+V T, of the positions
         cls_at = cls_token.flatten(0, 1)  # G 2d+V, of the CLS token
         query, key, value = at.split([d, d, at.shape[1] - 2 * d], dim=1)
-        assert len(at) == len(probes) * heads
         fields = (
             project.flatten(1, 2),
             project_bias.flatten(1, 2)[..., None],
@@ -82,7 +82,7 @@ def value_and_class_counts(probes: Sequence[StepProbe]) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def _weights_of(probe: StepProbe, num_values: int, num_classes: int) -> list[Tensor]:
+def _weights_of(probe: StepProbe, taken: range, num_values: int, num_classes: int) -> list[Tensor]:
     """One probe's part of `StackedWeights`, padded to V values and K classes, in float64."""
     heads = probe.num_heads
     weight, bias = probe.in_proj.weight.double(), probe.in_proj.bias.double()
@@ -97,6 +97,12 @@ def _weights_of(probe: StepProbe, num_values: int, num_classes: int) -> list[Ten
     if after.shape[1] <= d:
         value = after @ value
         after = torch.eye(after.shape[1], dtype=after.dtype, device=after.device).expand(heads, -1, -1)
+    part = slice(taken.start, taken.stop)
+    query, key, value, query_bias, key_bias, after = (
+        whole[part] for whole in (query, key, value, query_bias, key_bias, after)
+    )
+    if taken.start > 0:
+        constant = torch.zeros_like(constant)
     value = _pad(value, 1, num_values)
     readout = _pad(_pad(after, 1, num_classes), 2, num_values).transpose(0, 1).flatten(1)  # K H·V
     scale = math.log2(math.e) / math.sqrt(d)

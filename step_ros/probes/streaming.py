@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from step_ros.probes.core_threads import CoreThreads
 from step_ros.probes.head import Head
 from step_ros.probes.step import StepProbe
 from step_ros.probes.streaming_step import StreamingStep, memory_for
@@ -15,8 +17,8 @@ from step_ros.probes.streaming_step import StreamingStep, memory_for
 MODES = ("float32", "fast")
 DEFAULT_MEMORY_LIMIT_MB = 1024
 
-# Heads share a batch while a block of scores between two frames stays in the cache nearest to the processor.
-_BLOCK_BYTES = 2 * 1024 * 1024
+# Heads share a batch while a block of scores between two frames stays in the core's own cache.
+_BLOCK_BYTES = 1024 * 1024
 
 
 class StreamingHeads:
@@ -70,9 +72,11 @@ class StreamingHeads:
             raise ValueError(
                 f"longest_gap must be from 0 to T - 1 = {self.num_frames - 1}, got {longest_gap}"
             )
-        self._streams: dict[tuple[str, ...], StreamingStep] = {}
+        self._threads = CoreThreads()
+        # By batch of tasks; the attention heads of a batch are dealt out to the threads.
+        self._streams: dict[tuple[str, ...], list[StreamingStep]] = {}
         self._memory_bytes = 0
-        for tasks in _batches(self.heads):
+        for tasks in _batches(self.heads, self._threads.count):
             self._stream(tasks, mode, memory_limit_mb * 1024 * 1024)
         self._tokens: deque[Tensor] = deque(maxlen=self.num_frames)  # P D each, oldest first
         self._newest = 0
@@ -123,8 +127,9 @@ class StreamingHeads:
         if len(self._tokens) < self.num_frames:
             return None
         streamed: dict[str, Tensor | None] = {}
-        for tasks, stream in self._streams.items():
-            streamed.update(zip(tasks, stream.logits(), strict=True))
+        for tasks, parts in self._streams.items():
+            rows = zip(*self._threads.run([part.logits for part in parts]), strict=True)
+            streamed.update(zip(tasks, map(_sum, rows), strict=True))
         window: Tensor | None = None
         logits: dict[str, Tensor] = {}
         for task, head in self.heads.items():
@@ -150,18 +155,24 @@ class StreamingHeads:
     def reset(self) -> None:
         """Start with an empty window."""
         self._tokens.clear()
-        for stream in self._streams.values():
-            stream.reset()
+        for parts in self._streams.values():
+            for part in parts:
+                part.reset()
 
-    @torch.inference_mode()
     def _push_position(self, tokens: Tensor) -> None:
         """Slide by one step."""
-        for tasks, stream in self._streams.items():
-            normalised = [
-                self.heads[task].normalization(tokens.to(self.heads[task].probe.cls)) for task in tasks
-            ]
-            stream.push(torch.stack(normalised))
+        threads = range(self._threads.count if self._streams else 0)
+        self._threads.run([partial(self._push_part, thread, tokens) for thread in threads])
         self._tokens.append(tokens)
+
+    @torch.inference_mode()
+    def _push_part(self, thread: int, tokens: Tensor) -> None:
+        """One thread's share of the attention heads of all batches."""
+        for tasks, parts in self._streams.items():
+            if thread < len(parts):
+                heads = [self.heads[task] for task in tasks]
+                normalised = [head.normalization(tokens.to(head.probe.cls)) for head in heads]
+                parts[thread].push(torch.stack(normalised))
 
     def _stream(self, tasks: Sequence[str], mode: str, limit_bytes: float) -> None:
         """Let as many of these tasks stream in one batch as the memory allows."""
@@ -169,14 +180,30 @@ class StreamingHeads:
             probes = [self.heads[task].probe for task in tasks[:count]]
             num_patches = self.heads[tasks[0]].config.backbone.num_patches
             block_dtype = _block_dtype(mode, probes[0].cls.dtype)
-            needed = memory_for(probes, num_patches, block_dtype)
+            shares = _shares(probes[0].num_heads, self._threads.count)
+            needed = sum(memory_for(probes, share, num_patches, block_dtype) for share in shares)
             if self._memory_bytes + needed <= limit_bytes:
-                self._streams[tuple(tasks[:count])] = StreamingStep(probes, num_patches, block_dtype)
+                self._streams[tuple(tasks[:count])] = [
+                    StreamingStep(probes, share, num_patches, block_dtype) for share in shares
+                ]
                 self._memory_bytes += needed
                 return
 
 
-def _batches(heads: Mapping[str, Head]) -> list[list[str]]:
+def _shares(num_heads: int, num_threads: int) -> list[range]:
+    """The attention heads of a probe, dealt out to threads as evenly as can be."""
+    count = min(num_heads, num_threads)
+    bounds = [num_heads * index // count for index in range(count + 1)]
+    return [range(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
+
+
+def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """The logits that the parts add up to; None if any part has none."""
+    known = [part for part in parts if part is not None]
+    return torch.stack(known).sum(dim=0) if len(known) == len(parts) else None
+
+
+def _batches(heads: Mapping[str, Head], num_threads: int) -> list[list[str]]:
     """The tasks that can stream, in batches of alike heads that share one computation."""
     kinds: dict[tuple[int, int, torch.dtype], list[str]] = {}
     for task, head in heads.items():
@@ -186,7 +213,8 @@ def _batches(heads: Mapping[str, Head]) -> list[list[str]]:
     batches: list[list[str]] = []
     for alike in kinds.values():
         head = heads[alike[0]]
-        one = head.probe.num_heads * head.config.backbone.num_patches**2 * head.probe.cls.dtype.itemsize
+        share = max(map(len, _shares(head.probe.num_heads, num_threads)))
+        one = share * head.config.backbone.num_patches**2 * head.probe.cls.dtype.itemsize
         size = max(1, _BLOCK_BYTES // one)
         batches += [alike[start : start + size] for start in range(0, len(alike), size)]
     return batches
@@ -199,5 +227,6 @@ def _block_dtype(mode: str, exact: torch.dtype) -> torch.dtype:
 
 
 def _multiplies_bfloat16() -> bool:
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.9 does not tell
+    # Older versions of torch do not tell.
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(bool(has) for name, has in capabilities.items() if name.endswith("bf16"))

@@ -32,7 +32,10 @@ from step_ros.probes.step import StepProbe
 
 
 class StreamingStep:
-    """Several STEP probes over one sliding window of normalised tokens.
+    """Some attention heads of several STEP probes over one sliding window of normalised tokens.
+
+    Attention heads have nothing to do with each other until their contributions to the logits are added, so
+    the heads of a probe may be dealt out to several of these, one for each thread.
 
     Keeps for each frame its projections, its weighed values (identity 4), and its rows' sums for the steps to
     come (identity 5), in a ring, so that sliding moves nothing. Tokens stand last in every array (..., P):
@@ -40,21 +43,24 @@ class StreamingStep:
 
     Args:
         probes: n probes that agree in T, D, H, dtype and device.
+        heads: which attention heads of each.
         num_patches: P, tokens a frame.
         block_dtype: what E and the weighed values are kept and multiplied in; the probes' dtype, or
             bfloat16 where the processor multiplies it faster. Scores and sums keep the probes' dtype.
     """
 
-    def __init__(self, probes: Sequence[StepProbe], num_patches: int, block_dtype: torch.dtype) -> None:
+    def __init__(
+        self, probes: Sequence[StepProbe], heads: range, num_patches: int, block_dtype: torch.dtype
+    ) -> None:
         self.num_probes = len(probes)
         self.num_frames, self.dim = probes[0].position.shape
         self.num_classes = [probe.classifier.out_features for probe in probes]
         self._head_dim = self.dim // probes[0].num_heads
-        self._weights = StackedWeights.of(probes)
+        self._weights = StackedWeights.of(probes, heads)
         device, exact = probes[0].cls.device, probes[0].cls.dtype
         buffers = {
             name: torch.zeros(shape, dtype=dtype, device=device)
-            for name, (shape, dtype) in _buffers(probes, num_patches, block_dtype).items()
+            for name, (shape, dtype) in _buffers(probes, heads, num_patches, block_dtype).items()
         }
         # The ring: a frame's slot is its first index.
         self._projected = buffers["projected"]  # T G 2d+V P
@@ -99,10 +105,10 @@ class StreamingStep:
 
     @torch.inference_mode()
     def logits(self) -> list[Tensor | None]:
-        """Each probe's logits (K,); None before T frames are in, or where only the plain module is exact.
+        """These heads' part of each probe's logits (K,); the parts of all heads add up.
 
-        That is while the temporal embeddings spread the scores of one frame's keys over more powers of two
-        than a floating point number has (see `_widest`).
+        None before T frames are in, or where only the plain module is exact: while the temporal embeddings
+        spread the scores of one frame's keys over more powers of two than a float has (see `_widest`).
         """
         if self._count < self.num_frames:
             return [None] * self.num_probes
@@ -222,18 +228,18 @@ class StreamingStep:
         return self._projected[slot][:, 2 * self._head_dim :]  # G V P
 
 
-def memory_for(probes: Sequence[StepProbe], num_patches: int, block_dtype: torch.dtype) -> int:
-    """Bytes that `StreamingStep(probes, num_patches, block_dtype)` keeps, besides its weights."""
-    buffers = _buffers(probes, num_patches, block_dtype).values()
+def memory_for(probes: Sequence[StepProbe], heads: range, num_patches: int, block_dtype: torch.dtype) -> int:
+    """Bytes that `StreamingStep(probes, heads, num_patches, block_dtype)` keeps, besides its weights."""
+    buffers = _buffers(probes, heads, num_patches, block_dtype).values()
     return sum(math.prod(shape) * dtype.itemsize for shape, dtype in buffers)
 
 
 def _buffers(
-    probes: Sequence[StepProbe], num_patches: int, block_dtype: torch.dtype
+    probes: Sequence[StepProbe], taken: range, num_patches: int, block_dtype: torch.dtype
 ) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
     """Shape and dtype of everything that a stream keeps or works in, all allocated at construction."""
     frames, dim = probes[0].position.shape
-    heads, exact = len(probes) * probes[0].num_heads, probes[0].cls.dtype
+    heads, exact = len(probes) * len(taken), probes[0].cls.dtype
     sums = value_and_class_counts(probes)[0] + 1
     head_dim, block = dim // probes[0].num_heads, (heads, num_patches, num_patches)
     step = heads * frames * sums * num_patches

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -23,10 +24,16 @@ RESET = 0
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Heads this small are faster on one core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with torch_threads(1):
+        yield
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(before)
 
 
 def make_heads(
@@ -289,9 +296,10 @@ def test_the_memory_stated_is_the_memory_allocated() -> None:
             storage = thing.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
 
-    for stream in streaming._streams.values():
-        for value in vars(stream).values():
-            gather(value)
+    for parts in streaming._streams.values():
+        for part in parts:
+            for value in vars(part).values():
+                gather(value)
     assert sum(storages.values()) == streaming.memory_bytes > 0
 
 
@@ -324,6 +332,18 @@ def test_heads_of_different_kinds_stream_side_by_side() -> None:
     assert set(streaming.streaming_tasks) == {"task_0", "task_1"}
     stream = torch.randn(7, 5, 24)
     logits = push_all(streaming, stream)
+    for task, head in heads.items():
+        assert relative_error(logits[task], in_double(head, stream[-4:])) < 1e-5
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_attention_heads_dealt_out_to_threads_add_up(threads: int) -> None:
+    torch.manual_seed(0)
+    heads = make_heads((4, 30))
+    stream = torch.randn(9, 5, 24)
+    with torch_threads(threads):
+        logits = push_all(StreamingHeads(heads), stream)
+        assert torch.get_num_threads() == threads
     for task, head in heads.items():
         assert relative_error(logits[task], in_double(head, stream[-4:])) < 1e-5
 
