@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from step_ros.tabletop.objects import Generator
 from step_ros.tabletop.pose import Vector, vector
+from step_ros.tabletop.tabletop_object import Generator
 
 SPLITS = ("train", "validation", "test")
 

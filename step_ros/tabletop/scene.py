@@ -17,8 +17,9 @@ from scipy.spatial.transform import Rotation
 from step_ros.tabletop.hand import facing, retracted
 from step_ros.tabletop.labels import IDLE_LABELS, labels_of
 from step_ros.tabletop.labels import PAIRS as ALL_PAIRS
-from step_ros.tabletop.objects import OBJECT_TYPES, Generator, Grip, Motion, TabletopObject
+from step_ros.tabletop.objects import OBJECT_TYPES
 from step_ros.tabletop.pose import Pose, Vector, between, minimum_jerk, vector
+from step_ros.tabletop.tabletop_object import Generator, Grip, Motion, TabletopObject
 
 REVERSE_VERB = {(pair.object, pair.forward): pair.reverse for pair in ALL_PAIRS}
 
