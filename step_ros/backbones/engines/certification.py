@@ -11,8 +11,9 @@ from torch import Tensor
 
 from step_ros.backbones.engines.engine import Engine, EngineError
 
-# bfloat16 must pass and what is broken must not. On a ViT-Ti/16 with trained weights, OpenVINO's bfloat16 has a mean
-# cosine of 0.9998, a worst one of 0.9987 and an error of 0.2; float32 engines have all nines and errors below 1e-4.
+# bfloat16 must pass and what is broken must not. On a ViT-Ti/16 with trained weights, OpenVINO's bfloat16 has
+# a mean cosine of 0.9998, a worst one of 0.9987 and an error of 0.2; float32 engines have all nines and
+# errors below 1e-4.
 
 MIN_MEAN_COSINE = 0.999
 """Between an engine's tokens and those of eager float32, on average: four times the loss of bfloat16."""
