@@ -1,7 +1,7 @@
 """What every thing on the tabletop has: a shape as MJCF, a moving part, and the paths that part can take.
 
-The moving part is a MuJoCo body with a free joint whose pose is set frame by frame: nothing is simulated, and a
-film of kinematics runs backwards as well as forwards. A geom's MJCF class is its category, which is what
+The moving part is a MuJoCo body with a free joint whose pose is set frame by frame: nothing is simulated, and
+a film of kinematics runs backwards as well as forwards. A geom's MJCF class is its category, which is what
 `SceneRenderer.targets` reads from a segmentation.
 """
 
