@@ -17,6 +17,10 @@ from step_ros.probes.streaming_step import StreamingStep, memory_for
 MODES = ("float32", "fast")
 DEFAULT_MEMORY_LIMIT_MB = 1024
 
+# From so many tokens a frame on bfloat16 pays, and over so many in a window its rounding averages out.
+_LEAST_PATCHES_FOR_BFLOAT16 = 128
+_LEAST_TOKENS_FOR_BFLOAT16 = 1024
+
 # Heads share a batch while a block of scores between two frames stays in the core's own cache.
 _BLOCK_BYTES = 1024 * 1024
 
@@ -26,9 +30,10 @@ class StreamingHeads:
 
     A STEP head on a CPU streams (`StreamingStep`): the answer is the plain module's, to 1e-5 of the largest
     logit in mode ``"float32"`` and to 2e-3 in mode ``"fast"``, which multiplies in bfloat16 where the
-    processor can. Any other head, one on a GPU (where fused attention over the whole window is at home),
-    and whatever would go beyond the memory limit run the plain module on the window's tokens; so does a
-    STEP head while its scores are beyond what streaming can hold exactly. The caller sees no difference.
+    processor can and the window is large enough to gain by it. Any other head, one on a GPU (where fused
+    attention over the whole window is at home), and whatever would go beyond the memory limit run the plain
+    module on the window's tokens; so does a STEP head while its scores are beyond what streaming can hold
+    exactly. The caller sees no difference.
 
     Weights are copied at construction: build it anew after changing a head.
 
@@ -179,7 +184,7 @@ class StreamingHeads:
         for count in range(len(tasks), 0, -1):
             probes = [self.heads[task].probe for task in tasks[:count]]
             num_patches = self.heads[tasks[0]].config.backbone.num_patches
-            block_dtype = _block_dtype(mode, probes[0].cls.dtype)
+            block_dtype = _block_dtype(mode, self.num_frames, num_patches, probes[0].cls.dtype)
             shares = _shares(probes[0].num_heads, self._threads.count)
             needed = sum(memory_for(probes, share, num_patches, block_dtype) for share in shares)
             if self._memory_bytes + needed <= limit_bytes:
@@ -220,10 +225,12 @@ def _batches(heads: Mapping[str, Head], num_threads: int) -> list[list[str]]:
     return batches
 
 
-def _block_dtype(mode: str, exact: torch.dtype) -> torch.dtype:
-    """bfloat16 where it is asked for and the processor has instructions for it."""
-    fast = mode == "fast" and exact == torch.float32 and _multiplies_bfloat16()
-    return torch.bfloat16 if fast else exact
+def _block_dtype(mode: str, num_frames: int, num_patches: int, exact: torch.dtype) -> torch.dtype:
+    """bfloat16 where it is asked for, pays, and the processor has instructions for it."""
+    large = num_patches >= _LEAST_PATCHES_FOR_BFLOAT16
+    large = large and num_frames * num_patches >= _LEAST_TOKENS_FOR_BFLOAT16
+    fast = mode == "fast" and large and exact == torch.float32
+    return torch.bfloat16 if fast and _multiplies_bfloat16() else exact
 
 
 def _multiplies_bfloat16() -> bool:

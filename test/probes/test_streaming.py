@@ -82,11 +82,11 @@ def in_double(head: Head, window: Tensor) -> Tensor:
 
 
 @st.composite
-def sizes(draw: st.DrawFn, least_patches: int = 1, most_patches: int = 9) -> dict[str, int]:
+def sizes(draw: st.DrawFn) -> dict[str, int]:
     num_heads = draw(st.integers(1, 3))
     return {
         "frames": draw(st.integers(1, 6)),
-        "patches": draw(st.integers(least_patches, most_patches)),
+        "patches": draw(st.integers(1, 9)),
         "dim": num_heads * draw(st.integers(2, 8)),
         "num_heads": num_heads,
     }
@@ -167,10 +167,17 @@ def test_float32_is_as_exact_as_the_plain_module(
             assert relative_error(logits[task], expected) <= max(1e-5, 4 * own)
 
 
-@settings(max_examples=10, deadline=None)
-@given(size=sizes(least_patches=32, most_patches=64), classes=tasks, seed=st.integers(0, 999))
-def test_fast_mode_keeps_the_answer(size: dict[str, int], classes: tuple[int, ...], seed: int) -> None:
+@pytest.mark.parametrize("patches", [16, 128, 200])
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    frames=st.sampled_from([1, 5, 8]), num_heads=st.integers(1, 3), classes=tasks, seed=st.integers(0, 999)
+)
+def test_fast_mode_keeps_the_answer(
+    patches: int, frames: int, num_heads: int, classes: tuple[int, ...], seed: int
+) -> None:
+    """On both sides of the size from which on it uses bfloat16; attention heads of 32 channels."""
     torch.manual_seed(seed)
+    size = {"frames": frames, "patches": patches, "dim": 32 * num_heads, "num_heads": num_heads}
     heads = make_heads(classes, **size, logit_scale=3.0)
     streaming = StreamingHeads(heads, mode="fast")
     stream = torch.randn(2 * size["frames"] + 3, size["patches"], size["dim"])
@@ -288,7 +295,7 @@ def test_memory_stays_below_its_limit_and_the_answers_stay_the_same(streamed: in
 
 
 def test_the_memory_stated_is_the_memory_allocated() -> None:
-    streaming = StreamingHeads(make_heads((4, 30)), mode="fast")
+    streaming = StreamingHeads(make_heads((4, 30), frames=8, patches=130), mode="fast")
     storages = {}
 
     def gather(thing: object) -> None:
