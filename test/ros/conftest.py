@@ -267,7 +267,7 @@ class Graph:
     def start_node(self, *parameters: str, image: str = "image", models: Sequence[Path] = ()) -> Process:
         """Start the perception node without waiting for it."""
         heads = ",".join(map(str, models or self._models.heads))
-        given = [f"models:=[{heads}]", "diagnostics.period:=0.1", "device:=cpu", *parameters]
+        given = [f"models:=[{heads}]", "diagnostics.period:=0.1", "device:=cpu", "engine:=eager", *parameters]
         arguments = [part for parameter in given for part in ("-p", parameter)]
         remaps = ["-r", f"__ns:={self.namespace}", "-r", f"image:={image}"]
         return self.start("step_ros.ros.perception_node", "--ros-args", *remaps, *arguments)
