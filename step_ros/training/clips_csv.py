@@ -57,6 +57,10 @@ class TaskLabels:
     symmetric_pairs: list[tuple[str, str]] = field(default_factory=list)
     idle: str | None = None
 
+    def __post_init__(self) -> None:
+        """Take lists for tuples, as JSON and YAML give them."""
+        object.__setattr__(self, "symmetric_pairs", [(a, b) for a, b in self.symmetric_pairs])
+
 
 def read_clips(path: Path) -> list[LabelledClip]:
     """Read a clips csv; videos are relative to it.
@@ -120,7 +124,7 @@ def read_tasks(path: Path, clips: list[LabelledClip]) -> dict[str, TaskLabels]:
     for task, labels in found.items():
         says = described.get(task, {})
         task_labels = TaskLabels(
-            says.get("labels", labels), [(a, b) for a, b in says.get("symmetric_pairs", [])], says.get("idle")
+            says.get("labels", labels), says.get("symmetric_pairs", []), says.get("idle")
         )
         named = {
             *(label for pair in task_labels.symmetric_pairs for label in pair),

@@ -33,9 +33,7 @@ def test_it_remembers_backbone_clip_and_tasks(store: TokenStore, backbone: Backb
     opened = TokenStore(store.root)
     assert opened.backbone.same_tokens(backbone.identity)
     assert opened.clip == CLIP
-    assert opened.tasks["direction"].symmetric_pairs == [("right", "left")] or opened.tasks[
-        "direction"
-    ].symmetric_pairs == [["right", "left"]]
+    assert opened.tasks["direction"].symmetric_pairs == [("right", "left")]
 
 
 def test_what_is_there_is_kept(store: TokenStore, backbone: Backbone, clips_csv: Path) -> None:
