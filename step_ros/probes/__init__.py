@@ -1,16 +1,28 @@
-"""From patch tokens to logits: STEP, and the folder that a trained head is kept in."""
+"""From patch tokens to logits: STEP and its rivals, and the folder that a trained head is kept in."""
 
+from step_ros.probes.attentive import AttentiveProbe
 from step_ros.probes.head import Head
-from step_ros.probes.head_config import HeadConfig, HeadError, ProbeConfig
+from step_ros.probes.head_config import PROBE_KINDS, HeadConfig, HeadError, ProbeConfig
+from step_ros.probes.linear import LinearProbe
 from step_ros.probes.normalization import TokenNormalization
+from step_ros.probes.probe import Probe
+from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.step import StepProbe
+from step_ros.probes.step_ablation import StepAblation, StepOptions
 from step_ros.probes.streaming import StreamingHeads
 
 __all__ = [
+    "PROBE_KINDS",
+    "AttentiveProbe",
     "Head",
     "HeadConfig",
     "HeadError",
+    "LinearProbe",
+    "Probe",
     "ProbeConfig",
+    "SelfAttentionProbe",
+    "StepAblation",
+    "StepOptions",
     "StepProbe",
     "StreamingHeads",
     "TokenNormalization",

@@ -27,8 +27,7 @@ class CoreThreads:
             self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="heads")
             started = Barrier(self.count)  # keeps each from taking a second one's turn
             wait([self._pool.submit(_start, started) for _ in range(self.count)])
-            # The number is a thread's own, but also what threads that are started later begin with.
-            torch.set_num_threads(self.count)
+            torch.set_num_threads(self.count)  # what threads that are started later begin with
 
     def run(self, parts: Sequence[Callable[[], Result]]) -> list[Result]:
         """Call each part, at the same time where there are threads; their results, in order.
@@ -37,8 +36,14 @@ class CoreThreads:
         """
         if self._pool is None:
             return [part() for part in parts]
-        futures = [self._pool.submit(part) for part in parts]
-        wait(futures)
+        # The number is each thread's own, but for the part of torch that is MKL, which has one for all.
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            futures = [self._pool.submit(part) for part in parts]
+            wait(futures)
+        finally:
+            torch.set_num_threads(before)
         return [future.result() for future in futures]
 
 

@@ -13,9 +13,14 @@ from torch import Tensor, nn
 
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.backbones.model_folder import ModelFolderError, model_folder
+from step_ros.probes.attentive import AttentiveProbe
 from step_ros.probes.head_config import HeadConfig, HeadError
+from step_ros.probes.linear import LinearProbe
 from step_ros.probes.normalization import TokenNormalization
+from step_ros.probes.probe import Probe
+from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.step import StepProbe
+from step_ros.probes.step_ablation import StepAblation, StepOptions
 from step_ros.probes.weights_file import read_weights
 
 CONFIG_FILE = "config.json"
@@ -34,10 +39,39 @@ class Head(nn.Module, PyTorchModelHubMixin):
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
         self.config = config
+        self.pooling = config.token_pooling()
         self.normalization = TokenNormalization(config.probe.normalization, config.probe.dim)
-        self.probe = StepProbe(
-            config.probe.dim, config.clip.num_frames, len(config.labels), config.probe.num_heads
-        )
+        self.probe = make_probe(config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the head's weights are."""
+        return self._weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the head's weights."""
+        return self._weight.dtype
+
+    @property
+    def step(self) -> StepProbe:
+        """The head's probe, which is STEP as published.
+
+        Raises:
+            HeadError: it is another one.
+        """
+        if type(self.probe) is not StepProbe:
+            raise HeadError(f"head {self.config.task!r} has a {type(self.probe).__name__}, not a StepProbe")
+        return self.probe
+
+    @property
+    def _weight(self) -> Tensor:
+        return next(self.probe.parameters())
+
+    def prepare(self, tokens: Tensor) -> Tensor:
+        """What the probe sees of the backbone's tokens (..., P, D): pooled, then normalised."""
+        prepared: Tensor = self.normalization(self.pooling(tokens.to(self.dtype)))
+        return prepared
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (B, K) of patch tokens (B, T, P, D), oldest frame first; float16 tokens are widened.
@@ -45,7 +79,7 @@ class Head(nn.Module, PyTorchModelHubMixin):
         Raises:
             ValueError: `tokens` is not (B, T, P, D) with this head's T and D.
         """
-        logits: Tensor = self.probe(self.normalization(tokens.to(self.probe.cls.dtype)))
+        logits: Tensor = self.probe(self.prepare(tokens))
         return logits
 
     def probabilities(self, tokens: Tensor) -> Tensor:
@@ -129,12 +163,28 @@ class Head(nn.Module, PyTorchModelHubMixin):
             "---\nlibrary_name: step_ros\npipeline_tag: video-classification\n"
             "tags:\n- robotics\n- ros2\n---\n\n"
             f"# {config.task}\n\n"
-            f"A STEP head for `step_ros`, trained on tokens of `{config.backbone.id}`. It sees "
-            f"{config.clip.num_frames} frames over {config.clip.window_seconds:g} s and answers with one of\n"
+            f"A head for `step_ros` (probe: {config.probe.kind}), trained on tokens of "
+            f"`{config.backbone.id}`. It sees {config.clip.num_frames} frames over "
+            f"{config.clip.window_seconds:g} s and answers with one of\n"
             f"\n{labels}\n\n"
             "```python\nfrom step_ros.probes import Head\n\n"
             'head = Head.from_pretrained("path/or/hub-name")\n```\n'
         )
+
+
+def make_probe(config: HeadConfig) -> Probe:
+    """A probe with fresh weights, as the config says."""
+    dim, classes, heads = config.probe.dim, len(config.labels), config.probe.num_heads
+    frames, options = config.clip.num_frames, config.probe.options
+    if config.probe.kind == "linear":
+        return LinearProbe(dim, frames, classes)
+    if config.probe.kind == "attentive":
+        return AttentiveProbe(dim, frames, classes, heads)
+    if config.probe.kind == "self_attention":
+        return SelfAttentionProbe(dim, frames, classes, heads)
+    if options == StepOptions():
+        return StepProbe(dim, frames, classes, heads)
+    return StepAblation(dim, frames, config.token_pooling().num_tokens, classes, heads, options)
 
 
 def read_config(path: Path) -> HeadConfig:

@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.frames.clip import ClipSpec
 from step_ros.probes.normalization import NORMALIZATIONS
+from step_ros.probes.step_ablation import StepOptions
+from step_ros.probes.token_pooling import TokenPooling, patch_grid
 
-PROBE_KINDS = ("step",)
+PROBE_KINDS = ("step", "linear", "attentive", "self_attention")
+"""STEP and its rivals, by the names of their files."""
 
 # Far above any real head; they keep a broken config from asking for sizes that overflow.
 _MAX_DIM = 65_536
@@ -40,6 +43,10 @@ class ProbeConfig:
     """One of `PROBE_KINDS`."""
     normalization: str = "layer_norm"
     """What is done to tokens first, one of `NORMALIZATIONS`."""
+    token_pooling: int = 1
+    """Side of the squares of patches whose tokens are averaged, before they are normalised."""
+    options: StepOptions = StepOptions()
+    """How a "step" probe differs from STEP; other kinds have none."""
 
     def __post_init__(self) -> None:
         """Check names and sizes."""
@@ -47,6 +54,9 @@ class ProbeConfig:
         _check_choice("probe.normalization", self.normalization, NORMALIZATIONS)
         _check_count("probe.dim", self.dim, _MAX_DIM)
         _check_count("probe.num_heads", self.num_heads, _MAX_DIM)
+        _check_count("probe.token_pooling", self.token_pooling, _MAX_DIM)
+        if self.kind != "step" and self.options != StepOptions():
+            raise HeadError(f"probe.options are STEP's, but probe.kind is {self.kind!r}")
         if self.dim % self.num_heads:
             raise HeadError(
                 f"probe.num_heads must divide probe.dim, got num_heads={self.num_heads} and dim={self.dim}"
@@ -98,6 +108,11 @@ class HeadConfig:
                 f"probe.dim must be the backbone's, got probe.dim={self.probe.dim} "
                 f"and backbone.dim={self.backbone.dim}"
             )
+        if self.probe.token_pooling > 1:
+            try:
+                self.token_pooling()
+            except ValueError as error:
+                raise HeadError(str(error)) from error
         if not _is_number(self.temperature) or not 0 < self.temperature < math.inf:
             raise HeadError(f"temperature must be a positive number, got {self.temperature!r}")
         if not _is_number(self.rejection_threshold) or not 0 <= self.rejection_threshold <= 1:
@@ -129,6 +144,14 @@ class HeadConfig:
                 f"idle_label {self.idle_label!r} is not a label of this head: {list(self.labels)}"
             )
 
+    def token_pooling(self) -> TokenPooling:
+        """What averages the backbone's tokens for this head."""
+        if self.probe.token_pooling == 1:  # whatever the patches' shape
+            return TokenPooling(1, (1, self.backbone.num_patches))
+        return TokenPooling(
+            self.probe.token_pooling, patch_grid(self.backbone.image_size, self.backbone.num_patches)
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The config as config.json holds it."""
         return asdict(self)
@@ -141,6 +164,9 @@ class HeadConfig:
             HeadError: a field is missing, unknown or makes no sense.
         """
         values = dict(_as_mapping("the config", content))
+        if isinstance(values.get("probe"), Mapping) and "options" in values["probe"]:
+            options = _build(StepOptions, "probe.options", values["probe"]["options"])
+            values["probe"] = {**values["probe"], "options": options}
         for name, part in (("clip", ClipSpec), ("probe", ProbeConfig), ("backbone", BackboneIdentity)):
             if name in values:
                 values[name] = _build(part, name, values[name])
@@ -176,6 +202,8 @@ def _check_identity(identity: BackboneIdentity) -> None:
     _check_count("backbone.dim", identity.dim, _MAX_DIM)
     if not isinstance(identity.sha256, str) or not _SHA256.match(identity.sha256):
         raise HeadError(f"backbone.sha256 must be 64 hexadecimal digits, got {identity.sha256!r}")
+    if not isinstance(identity.preprocess, str):
+        raise HeadError(f"backbone.preprocess must be a string, got {identity.preprocess!r}")
 
 
 def _as_mapping(where: str, content: object) -> Mapping[str, Any]:

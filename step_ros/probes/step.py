@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from step_ros.probes.pooled_attention import pooled_attention
+from step_ros.probes.probe import Probe, check_num_heads
 
-class StepProbe(nn.Module):
+
+class StepProbe(Probe):
     """Self-attentive Temporal Embedding Probing (eq. 2 and section III-A of the STEP paper).
 
-    The patch tokens of T frames, each frame shifted by its own learned temporal embedding, and one learned
-    global CLS token pass through a single multi-head self-attention block: no layer norm, no residual, no
-    feed-forward. The mean over all T·P + 1 outputs goes to a linear classifier.
+    The patch tokens of T frames, each frame shifted by its own learned temporal embedding t_i, and one
+    learned global CLS token pass through a single multi-head self-attention block: no layer norm, no
+    residual, no feed-forward. The mean over all T·P + 1 outputs, p, goes to a linear classifier.
 
     Only the temporal embeddings know the order of the frames: with all of them zero the probe gives the same
     answer to a clip played backwards.
@@ -36,12 +38,8 @@ class StepProbe(nn.Module):
     def __init__(
         self, dim: int, num_frames: int, num_classes: int, num_heads: int, *, position_std: float = 1.0
     ) -> None:
-        super().__init__()
-        for name, size in (("dim", dim), ("num_frames", num_frames), ("num_classes", num_classes)):
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        if num_heads < 1 or dim % num_heads:
-            raise ValueError(f"num_heads must divide dim, got num_heads={num_heads} and dim={dim}")
+        super().__init__(dim, num_frames, num_classes)
+        check_num_heads(dim, num_heads)
         self.num_heads = num_heads
         self.cls = nn.Parameter(torch.empty(dim))
         self.position = nn.Parameter(torch.empty(num_frames, dim))
@@ -70,20 +68,11 @@ class StepProbe(nn.Module):
         Raises:
             ValueError: `tokens` is not (B, T, P, D) with this probe's T and D.
         """
-        num_frames, dim = self.position.shape
-        if tokens.ndim != 4 or tokens.shape[1] != num_frames or tokens.shape[3] != dim:
-            raise ValueError(
-                f"tokens must be (B, T={num_frames}, P, D={dim}), got a tensor of shape {tuple(tokens.shape)}"
-            )
-        batch = tokens.shape[0]
+        self.check_tokens(tokens)
         patches = (tokens + self.position[:, None]).flatten(1, 2)  # B T*P D
-        sequence = torch.cat([self.cls.expand(batch, 1, dim), patches], dim=1)  # B N D, N = T*P + 1
-        query, key, value = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # B H N D/H
-            for part in self.in_proj(sequence).chunk(3, dim=-1)
-        )
-        attended = F.scaled_dot_product_attention(query, key, value)  # B H N D/H
+        cls = self.cls.expand(len(tokens), 1, self.dim)
+        sequence = torch.cat([cls, patches], dim=1)  # B N D, N = T*P + 1
+        pooled = pooled_attention(sequence, sequence, self.in_proj, self.num_heads)  # B D
         # The output projection is affine, so it may follow the mean: one row to project instead of N.
-        pooled = attended.mean(dim=2).flatten(1)  # B D
         logits: Tensor = self.classifier(self.out_proj(pooled))
         return logits

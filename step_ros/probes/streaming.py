@@ -10,9 +10,14 @@ import torch
 from torch import Tensor
 
 from step_ros.probes.core_threads import CoreThreads
+from step_ros.probes.fused_step import FusedStep, fused_dtype, ring_bytes
 from step_ros.probes.head import Head
+from step_ros.probes.self_attention import SelfAttentionProbe
+from step_ros.probes.stacked_weights import attention_probe, value_and_class_counts
 from step_ros.probes.step import StepProbe
-from step_ros.probes.streaming_step import StreamingStep, memory_for
+from step_ros.probes.stream import Stream
+from step_ros.probes.streaming_self_attention import StreamingSelfAttention
+from step_ros.probes.streaming_step import StreamingStep
 
 MODES = ("float32", "fast")
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -21,19 +26,23 @@ DEFAULT_MEMORY_LIMIT_MB = 1024
 _LEAST_PATCHES_FOR_BFLOAT16 = 128
 _LEAST_TOKENS_FOR_BFLOAT16 = 1024
 
-# Heads share a batch while a block of scores between two frames stays in the core's own cache.
-_BLOCK_BYTES = 1024 * 1024
+# Heads share a batch while a block of scores between two frames stays in a core's share of the caches.
+_BLOCK_BYTES = 2 * 1024 * 1024
+
+
+_FORMS: dict[type, type[Stream]] = {StepProbe: StreamingStep, SelfAttentionProbe: StreamingSelfAttention}
+"""What a probe becomes on a CPU."""
 
 
 class StreamingHeads:
     """Every task's answer for the newest T grid times, at the cost of what is new.
 
-    A STEP head on a CPU streams (`StreamingStep`): the answer is the plain module's, to 1e-5 of the largest
-    logit in mode ``"float32"`` and to 2e-3 in mode ``"fast"``, which multiplies in bfloat16 where the
-    processor can and the window is large enough to gain by it. Any other head, one on a GPU (where fused
-    attention over the whole window is at home), and whatever would go beyond the memory limit run the plain
-    module on the window's tokens; so does a STEP head while its scores are beyond what streaming can hold
-    exactly. The caller sees no difference.
+    A STEP or self-attention head streams, on a CPU as `StreamingStep` or `StreamingSelfAttention`, on a GPU
+    as `FusedStep`: the answer is the plain module's, to 1e-5 of the largest logit in mode ``"float32"`` and
+    to 2e-3 in mode ``"fast"``, which multiplies in 16 bits where the processor can and the window is large
+    enough to gain by it. Any other head, and whatever would go beyond the memory limit, runs the plain module
+    on the window's tokens; so does a STEP head while its scores are beyond what streaming can hold exactly.
+    The caller sees no difference.
 
     Weights are copied at construction: build it anew after changing a head.
 
@@ -42,6 +51,7 @@ class StreamingHeads:
         mode: one of `MODES`.
         memory_limit_mb: what `memory_bytes` may reach, in MiB; tasks stream in their order while it lasts,
             and 0 lets none stream.
+        least_saving: tasks whose `estimated_saving` is less do not stream, on a CPU; 0 lets all.
         longest_gap: most grid times in a row that may go without a frame; T - 1 by default. Older tokens hold
             their positions, as in `TokenWindow`. After a longer gap the window starts empty.
 
@@ -61,6 +71,7 @@ class StreamingHeads:
         *,
         mode: str = "float32",
         memory_limit_mb: float = DEFAULT_MEMORY_LIMIT_MB,
+        least_saving: float = 0.0,
         longest_gap: int | None = None,
     ) -> None:
         self.heads = dict(heads)
@@ -79,10 +90,18 @@ class StreamingHeads:
             )
         self._threads = CoreThreads()
         # By batch of tasks; the attention heads of a batch are dealt out to the threads.
-        self._streams: dict[tuple[str, ...], list[StreamingStep]] = {}
+        self._streams: dict[tuple[str, ...], list[Stream]] = {}
+        self._fused: dict[tuple[str, ...], FusedStep] = {}
         self._memory_bytes = 0
-        for tasks in _batches(self.heads, self._threads.count):
-            self._stream(tasks, mode, memory_limit_mb * 1024 * 1024)
+        streaming = {
+            task: head
+            for task, head in self.heads.items()
+            if _can_stream(head) and (head.device.type == "cuda" or estimated_saving(head) >= least_saving)
+        }
+        for tasks in _batches(streaming, self._threads.count):
+            on_cpu = self.heads[tasks[0]].device.type == "cpu"
+            stream = self._stream if on_cpu else self._fuse
+            stream(tasks, mode, memory_limit_mb * 1024 * 1024)
         self._tokens: deque[Tensor] = deque(maxlen=self.num_frames)  # P D each, oldest first
         self._newest = 0
 
@@ -94,7 +113,7 @@ class StreamingHeads:
     @property
     def streaming_tasks(self) -> tuple[str, ...]:
         """The tasks that have a streaming form and memory for it."""
-        return tuple(task for tasks in self._streams for task in tasks)
+        return tuple(task for tasks in (*self._streams, *self._fused) for task in tasks)
 
     def push(self, grid_index: int, tokens: Tensor) -> None:
         """Slide forward to `grid_index`.
@@ -135,6 +154,8 @@ class StreamingHeads:
         for tasks, parts in self._streams.items():
             rows = zip(*self._threads.run([part.logits for part in parts]), strict=True)
             streamed.update(zip(tasks, map(_sum, rows), strict=True))
+        for tasks, fused in self._fused.items():
+            streamed.update(zip(tasks, fused.logits(), strict=True))
         window: Tensor | None = None
         logits: dict[str, Tensor] = {}
         for task, head in self.heads.items():
@@ -142,7 +163,7 @@ class StreamingHeads:
             if row is None:
                 if window is None:
                     window = torch.stack(list(self._tokens))[None]  # 1 T P D
-                row = head(window.to(head.probe.cls.device))[0]
+                row = head(window.to(head.device))[0]
             logits[task] = row
         return logits
 
@@ -163,11 +184,15 @@ class StreamingHeads:
         for parts in self._streams.values():
             for part in parts:
                 part.reset()
+        for fused in self._fused.values():
+            fused.reset()
 
     def _push_position(self, tokens: Tensor) -> None:
         """Slide by one step."""
         threads = range(self._threads.count if self._streams else 0)
         self._threads.run([partial(self._push_part, thread, tokens) for thread in threads])
+        for tasks, fused in self._fused.items():
+            fused.push(tokens.to(self.heads[tasks[0]].device))
         self._tokens.append(tokens)
 
     @torch.inference_mode()
@@ -176,23 +201,53 @@ class StreamingHeads:
         for tasks, parts in self._streams.items():
             if thread < len(parts):
                 heads = [self.heads[task] for task in tasks]
-                normalised = [head.normalization(tokens.to(head.probe.cls)) for head in heads]
+                normalised = [head.prepare(tokens.to(head.device)) for head in heads]
                 parts[thread].push(torch.stack(normalised))
 
     def _stream(self, tasks: Sequence[str], mode: str, limit_bytes: float) -> None:
         """Let as many of these tasks stream in one batch as the memory allows."""
+        first = self.heads[tasks[0]]
+        form, num_patches = _FORMS[type(first.probe)], first.config.backbone.num_patches
+        block_dtype = _block_dtype(mode, self.num_frames, num_patches, first.dtype)
+        shares = _shares(first.config.probe.num_heads, self._threads.count)
         for count in range(len(tasks), 0, -1):
-            probes = [self.heads[task].probe for task in tasks[:count]]
-            num_patches = self.heads[tasks[0]].config.backbone.num_patches
-            block_dtype = _block_dtype(mode, self.num_frames, num_patches, probes[0].cls.dtype)
-            shares = _shares(probes[0].num_heads, self._threads.count)
-            needed = sum(memory_for(probes, share, num_patches, block_dtype) for share in shares)
+            probes = [attention_probe(self.heads[task].probe) for task in tasks[:count]]
+            needed = sum(form.memory_for(probes, share, num_patches, block_dtype) for share in shares)
             if self._memory_bytes + needed <= limit_bytes:
                 self._streams[tuple(tasks[:count])] = [
-                    StreamingStep(probes, share, num_patches, block_dtype) for share in shares
+                    form(probes, share, num_patches, block_dtype) for share in shares
                 ]
                 self._memory_bytes += needed
                 return
+
+    def _fuse(self, tasks: Sequence[str], mode: str, limit_bytes: float) -> None:
+        """Let as many of these tasks share one fused kernel as the memory allows."""
+        for count in range(len(tasks), 0, -1):
+            heads = [self.heads[task] for task in tasks[:count]]
+            dtype = fused_dtype(heads, mode)
+            num_patches = heads[0].config.backbone.num_patches
+            needed = ring_bytes(heads, num_patches, dtype)
+            if self._memory_bytes + needed <= limit_bytes:
+                self._fused[tuple(tasks[:count])] = FusedStep(heads, num_patches, dtype)
+                self._memory_bytes += needed
+                return
+
+
+def estimated_saving(head: Head) -> float:
+    """How many times cheaper an update is on a CPU for a head that streams than for its plain module.
+
+    An attention head has N² scores in the plain module, N = T·P; streaming it has 2·N·P of them, but also
+    T²/2 pairs of positions at which P tokens' sums of V values and a denominator grow. A score costs about
+    1 + d/16 exponentials, and so much growth about 7 (measured for P from 64 to 256 and d from 16 to 64), but
+    1 without positions, where the sums are only added up. With few patches and many narrow attention heads
+    the sums outweigh what is saved.
+    """
+    frames, patches = head.config.clip.num_frames, head.config.backbone.num_patches
+    score = 1 + head.config.probe.dim / head.config.probe.num_heads / 16
+    probe = attention_probe(head.probe)
+    sums = frames**2 * patches * (value_and_class_counts([probe])[0] + 1)
+    growth = 7 if isinstance(probe, StepProbe) else 1
+    return (frames * patches) ** 2 * score / (2 * frames * patches**2 * score + growth * sums)
 
 
 def _shares(num_heads: int, num_threads: int) -> list[range]:
@@ -209,20 +264,24 @@ def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def _batches(heads: Mapping[str, Head], num_threads: int) -> list[list[str]]:
-    """The tasks that can stream, in batches of alike heads that share one computation."""
-    kinds: dict[tuple[int, int, torch.dtype], list[str]] = {}
+    """The tasks, in batches of alike heads that share one computation."""
+    kinds: dict[tuple[type, int, int, torch.dtype, torch.device], list[str]] = {}
     for task, head in heads.items():
-        if type(head.probe) is StepProbe and head.probe.cls.device.type == "cpu":
-            kind = (head.config.probe.dim, head.probe.num_heads, head.probe.cls.dtype)
-            kinds.setdefault(kind, []).append(task)
+        config = head.config.probe
+        kind = (type(head.probe), config.dim, config.num_heads, head.dtype, head.device)
+        kinds.setdefault(kind, []).append(task)
     batches: list[list[str]] = []
-    for alike in kinds.values():
-        head = heads[alike[0]]
-        share = max(map(len, _shares(head.probe.num_heads, num_threads)))
-        one = share * head.config.backbone.num_patches**2 * head.probe.cls.dtype.itemsize
-        size = max(1, _BLOCK_BYTES // one)
+    for (*_, num_heads, dtype, device), alike in kinds.items():
+        share = max(map(len, _shares(num_heads, num_threads)))
+        one = share * heads[alike[0]].config.backbone.num_patches ** 2 * dtype.itemsize
+        size = max(1, _BLOCK_BYTES // one) if device.type == "cpu" else len(alike)
         batches += [alike[start : start + size] for start in range(0, len(alike), size)]
     return batches
+
+
+def _can_stream(head: Head) -> bool:
+    """A probe that has a form, on the backbone's own tokens: pooled ones are so few that little is gained."""
+    return type(head.probe) in _FORMS and head.pooling.side == 1 and head.device.type in ("cpu", "cuda")
 
 
 def _block_dtype(mode: str, num_frames: int, num_patches: int, exact: torch.dtype) -> torch.dtype:

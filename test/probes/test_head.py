@@ -144,7 +144,7 @@ def test_a_config_that_makes_no_sense_names_its_field(changes: dict[str, Any], m
     ("values", "message"),
     [
         ({"dim": 16, "num_heads": 3}, "num_heads=3 and dim=16"),
-        ({"dim": 16, "num_heads": 2, "kind": "linear"}, "unknown probe.kind 'linear'; known are step"),
+        ({"dim": 16, "num_heads": 2, "kind": "lstm"}, "unknown probe.kind 'lstm'; known are step"),
         ({"dim": 16, "num_heads": 2, "normalization": "batch"}, "unknown probe.normalization 'batch'"),
         ({"dim": 10**12, "num_heads": 2}, "probe.dim must be a whole number"),
         ({"dim": 16.0, "num_heads": 2}, "probe.dim must be a whole number"),

@@ -64,6 +64,14 @@ def test_equals_the_computation_written_out_in_loops() -> None:
     torch.testing.assert_close(probe(tokens), expected, rtol=1e-10, atol=1e-10)
 
 
+def test_training_computes_the_same_as_inference() -> None:
+    """Two ways to the same mean: over attention weights with gradients, over outputs without."""
+    probe, tokens = make_probe(), make_tokens()
+    training = probe(tokens)
+    with torch.no_grad():
+        torch.testing.assert_close(training, probe(tokens), rtol=1e-10, atol=1e-10)
+
+
 @torch.no_grad()
 def test_equals_torch_multihead_attention_with_the_same_weights() -> None:
     probe, tokens = make_probe(), make_tokens()
