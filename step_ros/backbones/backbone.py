@@ -60,6 +60,7 @@ class Backbone(nn.Module):
             num_patches=(height // tower.patch_size) * (width // tower.patch_size),
             dim=tower.dim,
             sha256=weights_sha256(tower.network),
+            preprocess=str(preprocess),
         )
         self._engine = EngineSelection(EagerEngine(self))
 
@@ -71,6 +72,7 @@ class Backbone(nn.Module):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         revision: str | None = None,
+        local_files_only: bool = False,
     ) -> Backbone:
         """Load a backbone from a folder, or from the Hugging Face hub by name.
 
@@ -82,12 +84,15 @@ class Backbone(nn.Module):
             device: where the network runs.
             dtype: the type that the network computes in; tokens are float32 whatever it is.
             revision: branch, tag or commit on the hub.
+            local_files_only: only look in the hub's cache on this machine, not on the hub.
 
         Raises:
             BackboneError: it cannot be had (no folder, no connection), or its files are not usable.
         """
         try:
-            folder = model_folder(name_or_folder, files=_FILES, revision=revision)
+            folder = model_folder(
+                name_or_folder, files=_FILES, revision=revision, local_files_only=local_files_only
+            )
         except ModelFolderError as error:
             raise BackboneError(f"backbone: {error}") from error
         tower = load_vision_tower(folder)

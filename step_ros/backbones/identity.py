@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -26,6 +26,8 @@ class BackboneIdentity:
     """D, channels of a token."""
     sha256: str
     """Digest over the weights, see `weights_sha256`."""
+    preprocess: str = ""
+    """What is done to pixels first, see `Preprocess`; empty where nobody knows: then it is not compared."""
 
     def __post_init__(self) -> None:
         """Take lists for tuples, as JSON gives them."""
@@ -33,18 +35,17 @@ class BackboneIdentity:
 
     def same_tokens(self, other: BackboneIdentity) -> bool:
         """Whether both give the same tokens for the same frame, wherever their weights lie."""
-        return (self.image_size, self.num_patches, self.dim, self.sha256) == (
-            other.image_size,
-            other.num_patches,
-            other.dim,
-            other.sha256,
+        unknown = not (self.preprocess and other.preprocess)
+        return replace(self, id="", preprocess="") == replace(other, id="", preprocess="") and (
+            unknown or self.preprocess == other.preprocess
         )
 
     def __str__(self) -> str:
         """One line for messages: ``facebook/dinov2-small (224x224, 256 patches, D=384, sha256 12ab34…)``."""
         height, width = self.image_size
         sizes = f"{height}x{width}, {self.num_patches} patches, D={self.dim}"
-        return f"{self.id} ({sizes}, sha256 {self.sha256[:12]})"
+        pixels = f", {self.preprocess}" if self.preprocess else ""
+        return f"{self.id} ({sizes}, sha256 {self.sha256[:12]}{pixels})"
 
 
 def weights_sha256(network: nn.Module) -> str:

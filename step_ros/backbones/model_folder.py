@@ -62,9 +62,10 @@ def model_folder(
         if isinstance(error, HfHubHTTPError) and getattr(error, "response", None) is not None:
             reason = f"the Hugging Face hub does not give it out ({_first_line(error)})"
         else:
+            asked = f"there is no connection to the Hugging Face hub ({_first_line(error)})"
             reason = (
                 f"it is neither a folder here nor in the cache ({cache_dir or constants.HF_HUB_CACHE}), "
-                f"and there is no connection to the Hugging Face hub ({_first_line(error)})"
+                f"and {'the Hugging Face hub is not asked' if local_files_only else asked}"
             )
         raise ModelFolderError(
             f"{name} cannot be had: {reason}. Give the path of a folder that holds it, or run "

@@ -39,6 +39,13 @@ class Preprocess:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     """What is left is divided by it."""
 
+    def __str__(self) -> str:
+        """One line: ``resized to 256 bicubic, times 0.0039 minus (0.5, 0.5, 0.5) over (0.5, 0.5, 0.5)``."""
+        size = "x".join(map(str, self.resize)) if isinstance(self.resize, tuple) else self.resize
+        resized = f"resized to {size} {self.interpolation}, " if self.resize is not None else ""
+        mean, std = (f"({', '.join(f'{v:g}' for v in values)})" for values in (self.mean, self.std))
+        return f"{resized}times {self.rescale_factor:g} minus {mean} over {std}"
+
     def __call__(self, rgb: Tensor) -> Tensor:
         """Preprocess frames.
 
@@ -48,9 +55,44 @@ class Preprocess:
         Returns:
             (B, 3, h, w) float32, where (h, w) is `image_size`.
         """
-        images = self._crop(self._resize(rgb.permute(0, 3, 1, 2)))  # B 3 h w
-        mean, std = _on_device(self.mean, rgb.device), _on_device(self.std, rgb.device)
+        return self.normalise(self.cut(rgb))
+
+    def cut(self, rgb: Tensor) -> Tensor:
+        """Resize and crop frames (B, H, W, 3) uint8 to (B, 3, h, w), whole grey levels of whatever type."""
+        return self._crop(self._resize(rgb.permute(0, 3, 1, 2)))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Rescale and normalise grey levels (B, 3, h, w); the result is float32."""
+        mean, std = _on_device(self.mean, images.device), _on_device(self.std, images.device)
         return (images.to(torch.float32) * self.rescale_factor - mean) / std
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of a preprocessor_config.json that asks for the same, leaving nothing to defaults."""
+        height, width = self.image_size
+        content: dict[str, Any] = {"do_resize": self.resize is not None}
+        if isinstance(self.resize, tuple):
+            content["size"] = {"height": self.resize[0], "width": self.resize[1]}
+        elif self.resize is not None:
+            content["size"] = {"shortest_edge": self.resize}
+        return {
+            **content,
+            "resample": next(number for number, name in _FILTERS.items() if name == self.interpolation),
+            "do_center_crop": True,
+            "crop_size": {"height": height, "width": width},
+            "do_rescale": True,
+            "rescale_factor": self.rescale_factor,
+            "do_normalize": True,
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+        }
+
+    def visible_area(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Top, left, bottom and right edge, in a frame's own pixels, of what the network sees of it."""
+        resized = self._resized(height, width)
+        scales = (height / resized[0], width / resized[1])
+        starts = [(have - want) // 2 for have, want in zip(resized, self.image_size, strict=True)]
+        ends = [start + want for start, want in zip(starts, self.image_size, strict=True)]
+        return starts[0] * scales[0], starts[1] * scales[1], ends[0] * scales[0], ends[1] * scales[1]
 
     def _resize(self, images: Tensor) -> Tensor:
         """Resize (B, 3, H, W) uint8 images; they stay uint8 in value, if not in type."""

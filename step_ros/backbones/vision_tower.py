@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from step_ros.backbones.errors import BackboneError
+from step_ros.backbones.size_check import check_config, check_weights
 
 _MODEL_TYPES = ("dinov2", "dinov2_with_registers", "clip", "clip_vision_model", "vit")
 
@@ -72,11 +73,14 @@ def load_vision_tower(folder: Path) -> VisionTower:
         raise BackboneError(
             f"{model_type} needs transformers 4.48 or newer, this is {transformers.__version__}"
         )
+    check_config(folder, config)
+    check_weights(folder, getattr(transformers, class_name))
     network = _load(getattr(transformers, class_name), folder, options)
-    return _describe(network, model_type)
+    return describe_tower(network, model_type)
 
 
-def _describe(network: Any, model_type: str) -> VisionTower:
+def describe_tower(network: Any, model_type: str) -> VisionTower:
+    """How to read an image encoder of transformers, of a type that `load_vision_tower` takes."""
     config = network.config
     is_clip = model_type.startswith("clip")
     return VisionTower(
@@ -94,7 +98,7 @@ def _describe(network: Any, model_type: str) -> VisionTower:
 
 def _load(model_class: Any, folder: Path, options: dict[str, Any]) -> Any:
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             network, info = model_class.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
             )
@@ -109,7 +113,7 @@ def _load(model_class: Any, folder: Path, options: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """No progress bar, and no report of the classifier or text tower that is left out on purpose."""
     import transformers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,18 @@ def test_identity_notices_a_single_changed_weight(vit_folder: Path) -> None:
     next(tensor for name, tensor in weights.items() if "layernorm.weight" in name)[0] += 1e-3
     save_file(weights, path, metadata={"format": "pt"})
     assert not before.same_tokens(Backbone.from_pretrained(vit_folder).identity)
+
+
+def test_identity_notices_other_pixels(vit_folder: Path) -> None:
+    before = Backbone.from_pretrained(vit_folder).identity
+    path = vit_folder / "preprocessor_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "image_mean": [0.4, 0.5, 0.6]}))
+    after = Backbone.from_pretrained(vit_folder).identity
+    assert before.sha256 == after.sha256
+    assert not before.same_tokens(after)
+    assert "minus (0.4, 0.5, 0.6)" in str(after)
+    assert replace(before, preprocess="").same_tokens(after)  # nobody wrote down what it was
 
 
 def test_clip_is_the_same_backbone_from_the_full_repository_and_from_its_vision_tower(

@@ -146,3 +146,8 @@ def test_a_file_that_cannot_be_followed_is_named(tmp_path: Path, content: object
 def test_a_frame_too_small_to_crop_is_named() -> None:
     with pytest.raises(BackboneError, match="takes 32x32 pixels without enlarging, got a frame of 16x64"):
         Preprocess(image_size=(32, 32), resize=None)(torch.zeros(1, 16, 64, 3, dtype=torch.uint8))
+
+
+def test_visible_area_is_what_cropping_leaves(tmp_path: Path) -> None:
+    assert preprocess(tmp_path, CROPPED, model_type="clip").visible_area(80, 160) == (8, 48, 72, 112)
+    assert preprocess(tmp_path, VIT).visible_area(80, 160) == (0, 0, 80, 160)

@@ -20,6 +20,31 @@ MAX_GRAPHS = 8
 _WARM_UPS = 3
 
 
+def capture(run: Callable[[], Tensor], device: torch.device) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+    """Record what a call launches on a GPU.
+
+    The call is made a few times: what it writes to is written to.
+
+    Args:
+        run: reads and writes memory that stays where it is, and never waits for the GPU.
+        device: the GPU.
+
+    Returns:
+        The graph, and the memory that each replay leaves the call's result in.
+    """
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_UPS):  # compiles, chooses kernels, allocates workspaces: none may be captured
+            run()
+    torch.cuda.current_stream(device).wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    # What other threads do on the GPU meanwhile is none of the capture's business.
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        result = run()
+    return graph, result
+
+
 class GraphedEncoder:
     """Preprocesses and encodes frames on a GPU, in a CUDA graph for each shape that comes.
 
@@ -75,18 +100,7 @@ class _Graph:
         self._staging = [torch.empty(shape, dtype=torch.uint8, pin_memory=True) for _ in range(2)]
         self._uploaded = [torch.cuda.Event() for _ in range(2)]
         self._turn = 0
-        stream = torch.cuda.Stream(device)
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for _ in range(
-                _WARM_UPS
-            ):  # compiles, chooses kernels, allocates workspaces: none may be captured
-                run(self._frames)
-        torch.cuda.current_stream(device).wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
-        # What other threads do on the GPU meanwhile is none of the capture's business.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            self.tokens = run(self._frames)
+        self._graph, self.tokens = capture(lambda: run(self._frames), device)
 
     def upload(self, frames: Tensor) -> None:
         """Bring frames to where the graph reads them, after what it reads now, without waiting for it."""

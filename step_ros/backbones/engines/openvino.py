@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 
 from step_ros.backbones.engines.engine import Engine, EngineError, optional_package
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
@@ -23,23 +27,10 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
         super().__init__(backbone, precision)
-        openvino = _openvino()
         # The weights go in as float32: OpenVINO narrows them itself, and keeps what must stay wide.
         module = FixedSizeTower(backbone.tower, backbone.image_size, torch.float32, backbone.device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, at OpenVINO's use of it
-            model = openvino.convert_model(export_program(module, backbone.image_size))
-        compiled = openvino.Core().compile_model(
-            model,
-            "CPU",
-            {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": "bf16" if precision is torch.bfloat16 else "f32",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            },
-        )
+        self._request = compile_program(export_program(module, backbone.image_size), precision)
         self._preprocess = backbone.preprocess
-        self._request = compiled.create_infer_request()
         self._lock = threading.Lock()
 
     @classmethod
@@ -60,5 +51,51 @@ class OpenVinoEngine(Engine):
         return torch.from_numpy(tokens)
 
 
-def _openvino() -> Any:
-    return optional_package("openvino", install="'step_ros[openvino]'")
+def compile_program(program: ExportedProgram, precision: torch.dtype) -> Any:
+    """An OpenVINO request that runs a program on the CPU, on as many threads as PyTorch uses now.
+
+    Raises:
+        EngineError: OpenVINO is not installed.
+    """
+    core = _openvino().Core()
+    # By the frontend itself: openvino.convert_model would report its use over the network, from a fork of
+    # this process.
+    frontend = _openvino("openvino.frontend").FrontEndManager().load_by_framework("pytorch")
+    decoders = _openvino("openvino.frontend.pytorch.fx_decoder")
+    with _quiet():
+        decoder = decoders.TorchFXPythonDecoder.from_exported_program(program)  # outlives the conversion
+        model = frontend.convert(frontend.load(decoder))
+    compiled = core.compile_model(
+        model,
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16" if precision is torch.bfloat16 else "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        },
+    )
+    return compiled.create_infer_request()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's warnings of how it is used, and what the decoder tells the root logger."""
+    root, nothing = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nothing)  # without any, the first message would install one for good
+    root.addFilter(_never)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeFilter(_never)
+        root.removeHandler(nothing)
+
+
+def _never(record: logging.LogRecord) -> bool:
+    """Let no record of the logger itself pass; those that come up from others do not ask."""
+    return False
+
+
+def _openvino(module: str = "openvino") -> Any:
+    return optional_package(module, install="'step_ros[openvino]'")

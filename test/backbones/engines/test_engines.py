@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 
 import numpy as np
@@ -61,6 +62,18 @@ def test_moving_the_backbone_drops_an_engine_that_was_built_for_where_it_was(vit
     pytest.importorskip("openvino")
     vit.engine = select_engine(vit, "openvino")
     assert vit.to(torch.float64).engine.name == "eager"
+
+
+def test_openvino_reports_its_use_to_nobody(vit: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor leaves a handler on the root logger."""
+    pytest.importorskip("openvino")
+    sender = pytest.importorskip("openvino_telemetry").Telemetry
+    reported: list[str] = []
+    for name in ("start_session", "send_event"):
+        monkeypatch.setattr(sender, name, lambda *_, name=name, **__: reported.append(name))
+    handlers = list(logging.getLogger().handlers)
+    select_engine(vit, "openvino")
+    assert not reported and logging.getLogger().handlers == handlers
 
 
 @pytest.mark.needs_cuda
