@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from step_ros.frames.bag import BagError, image_topics, read_bag_frames, typestore
+from step_ros.frames.bag import BagError, RecordedFrame, image_topics, read_bag_frames, typestore
 from step_ros.frames.clip import ClipSpec, GridSampler, Sampled
 from step_ros.frames.frame import Frame
 from step_ros.frames.image_error import IMAGE_ERROR_CAUSES, ImageError
@@ -17,6 +17,7 @@ __all__ = [
     "Frame",
     "GridSampler",
     "ImageError",
+    "RecordedFrame",
     "Sampled",
     "VideoError",
     "decode_compressed_image",

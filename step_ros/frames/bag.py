@@ -5,26 +5,42 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from step_ros.frames.bag_storage import BagError, Storage, Topic, open_bag
+from step_ros.frames.clip import ClipSpec
 from step_ros.frames.frame import Frame
-from step_ros.frames.image_error import ImageError
-from step_ros.frames.image_message import decode_compressed_image, decode_image
+from step_ros.frames.image_error import UNREADABLE, ImageError
+from step_ros.frames.image_message import MAX_PIXELS, decode_compressed_image, decode_image
 
-__all__ = ["BagError", "image_topics", "read_bag_frames", "typestore"]
+__all__ = ["BagError", "RecordedFrame", "image_topics", "read_bag_frames", "typestore"]
 
 _log = logging.getLogger(__name__)
 
-_DECODERS: dict[str, Callable[[Any], Any]] = {
+
+@dataclass(frozen=True, eq=False)
+class RecordedFrame(Frame):
+    """A frame of a bag."""
+
+    frame_id: str
+    """The coordinate frame of the camera."""
+    log_time_ns: int
+    """When the message was recorded, in nanoseconds."""
+
+
+_DECODERS: dict[str, Callable[..., Any]] = {
     "sensor_msgs/msg/Image": decode_image,
     "sensor_msgs/msg/CompressedImage": decode_compressed_image,
 }
+
+_NOT_DECODED = np.zeros((1, 1, 3), np.uint8)
 
 # vision_msgs 4.1.1, of which rosbags' store has nothing. The comments of the definitions are no part of the
 # types' hashes.
@@ -74,7 +90,14 @@ def image_topics(path: str | os.PathLike[str]) -> dict[str, str]:
         bag.close()
 
 
-def read_bag_frames(path: str | os.PathLike[str], topic: str | None = None) -> Iterator[Frame]:
+def read_bag_frames(
+    path: str | os.PathLike[str],
+    topic: str | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    grid: ClipSpec | None = None,
+    on_bad_image: Callable[[str, str], None] | None = None,
+) -> Iterator[RecordedFrame]:
     """Read the frames of one image topic, mcap or sqlite3, raw or compressed, Image or CompressedImage.
 
     The stamps are the headers'; a message whose header was never stamped gets the time at which it was
@@ -84,6 +107,10 @@ def read_bag_frames(path: str | os.PathLike[str], topic: str | None = None) -> I
     Args:
         path: The bag's folder, or one of its files (.mcap, .db3).
         topic: The image topic; may be left out where the bag has only one.
+        max_pixels: Larger images cannot be decoded.
+        grid: Saves the decoding of what no window on this grid shows: a frame that another of its cell
+            follows is one black pixel, or, if it is damaged, not noticed to be.
+        on_bad_image: Called with the cause and the message of each image that is left out.
 
     Returns:
         The frames in the order of recording, decoded as they are asked for.
@@ -100,40 +127,93 @@ def read_bag_frames(path: str | os.PathLike[str], topic: str | None = None) -> I
     except BagError:
         bag.close()
         raise
-    return _frames(bag, chosen, path)
+    reader = _FrameReader(bag.topics[chosen].msgtype, max_pixels, grid, on_bad_image)
+    return _frames(bag, chosen, path, reader)
 
 
-def _frames(bag: Storage, topic: str, path: Path) -> Iterator[Frame]:
-    msgtype = bag.topics[topic].msgtype
-    decode = _DECODERS[msgtype]
-    store = typestore()
-    good = bad = 0
-    first_error = ""
-    try:
-        for log_time_ns, data in bag.messages(topic):
+class _FrameReader:
+    """Turns messages into frames, and keeps count of those that are none."""
+
+    def __init__(
+        self,
+        msgtype: str,
+        max_pixels: int,
+        grid: ClipSpec | None,
+        on_bad_image: Callable[[str, str], None] | None,
+    ) -> None:
+        self._msgtype = msgtype
+        self._max_pixels = max_pixels
+        self._grid = grid
+        self._on_bad_image = on_bad_image
+        self.good = self.bad = 0
+        self.first_error = ""
+
+    def frames(self, messages: Iterable[tuple[int, bytes]]) -> Iterator[RecordedFrame]:
+        """The frames of messages with their log times."""
+        cell: list[
+            tuple[int, Any, int]
+        ] = []  # stamp, message, log time: of which a window shows the last at most
+        for log_time_ns, data in messages:
             try:
-                message: Any = store.deserialize_cdr(data, msgtype)
-                rgb = decode(message)
-            except ImageError as error:
-                bad, reason = bad + 1, f"{error.cause}: {error}"
+                message: Any = typestore().deserialize_cdr(data, self._msgtype)
             except Exception as error:  # rosbags has no one error for bytes that are no such message
-                bad, reason = bad + 1, f"not a {msgtype}: {type(error).__name__}: {error}"
-            else:
-                good += 1
-                stamp = message.header.stamp
-                yield Frame(stamp.sec * 1_000_000_000 + stamp.nanosec or log_time_ns, rgb)
+                self._note(UNREADABLE, f"not a {self._msgtype}: {type(error).__name__}: {error}")
                 continue
-            if bad == 1:
-                first_error = reason
-                _log.warning("%s: an image on %s is left out: %s", path, topic, reason)
+            stamp = message.header.stamp
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec or log_time_ns
+            if cell and not self._replaces(stamp_ns, cell[-1][0]):
+                yield from self._decode(cell)
+                cell = []
+            cell.append((stamp_ns, message, log_time_ns))
+        yield from self._decode(cell)
+
+    def _replaces(self, stamp_ns: int, before_ns: int) -> bool:
+        """Whether no window shows a frame once there is this later one."""
+        grid = self._grid
+        return (
+            grid is not None
+            and stamp_ns > before_ns
+            and grid.grid_index(stamp_ns) == grid.grid_index(before_ns)
+        )
+
+    def _decode(self, cell: list[tuple[int, Any, int]]) -> Iterator[RecordedFrame]:
+        """The newest that can be decoded, after placeholders for those before it."""
+        while cell:
+            stamp_ns, message, log_time_ns = cell.pop()
+            try:
+                rgb = _DECODERS[self._msgtype](message, max_pixels=self._max_pixels)
+            except ImageError as error:
+                self._note(error.cause, f"{error.cause}: {error}")
+                continue
+            self.good += len(cell) + 1
+            for earlier_ns, earlier, earlier_log_time_ns in cell:
+                yield RecordedFrame(earlier_ns, _NOT_DECODED, earlier.header.frame_id, earlier_log_time_ns)
+            yield RecordedFrame(stamp_ns, rgb, message.header.frame_id, log_time_ns)
+            return
+
+    def _note(self, cause: str, reason: str) -> None:
+        self.bad += 1
+        self.first_error = self.first_error or reason
+        if self._on_bad_image is not None:
+            self._on_bad_image(cause, reason)
+
+
+def _frames(bag: Storage, topic: str, path: Path, reader: _FrameReader) -> Iterator[RecordedFrame]:
+    try:
+        yield from reader.frames(bag.messages(topic))
     finally:
         bag.close()
-    if bad and not good:
+    if reader.bad and not reader.good:
         raise BagError(
-            f"none of the {bad} images on {topic} of {path} can be decoded; the first: {first_error}"
+            f"none of the {reader.bad} images on {topic} of {path} can be decoded; "
+            f"the first: {reader.first_error}"
         )
-    if bad:
-        _log.warning("%s: %d of %d images on %s were left out", path, bad, good + bad, topic)
+    if reader.bad:
+        total = reader.good + reader.bad
+        _log.warning(
+            "%s: %d of %d images on %s were left out; the first: %s",
+            *(path, reader.bad, total, topic, reader.first_error),
+        )
 
 
 def _image_topics(bag: Storage) -> dict[str, str]:

@@ -17,6 +17,9 @@ ImageErrorCause = Literal[
 IMAGE_ERROR_CAUSES: tuple[str, ...] = get_args(ImageErrorCause)
 """Every value that ``ImageError.cause`` takes."""
 
+UNREADABLE = "unreadable"
+"""What counts an image that fails in a way nobody thought of."""
+
 
 class ImageError(ValueError):
     """An image message that cannot be decoded.

@@ -55,14 +55,30 @@ def read_image_header(data: bytes) -> ImageHeader:
 
 
 def check_whole(header: ImageHeader, data: bytes) -> None:
-    """Refuse a file that was cut off: some versions of OpenCV would fill the missing part with grey.
+    """Refuse a file that was cut off, or whose parts claim more bytes than it has.
+
+    Some versions of OpenCV would fill what is missing with grey, or take the memory that a PNG's chunk
+    claims, up to 4 GB, before they look whether it is there.
 
     Raises:
         ImageError: With the cause corrupt_compressed.
     """
-    end = _JPEG_END if header.kind == "JPEG" else _PNG_END
-    if data.rfind(end, header.length) < 0:  # a thumbnail, with an end of its own, comes before the size
-        raise _corrupt(f"the {header.kind} of {len(data)} bytes has no end marker: it was cut off")
+    if header.kind == "PNG":
+        _check_png_chunks(data)
+    # A thumbnail, with an end of its own, comes before the size.
+    elif data.rfind(_JPEG_END, header.length) < 0:
+        raise _corrupt(f"the JPEG of {len(data)} bytes has no end marker: it was cut off")
+
+
+def _check_png_chunks(data: bytes) -> None:
+    """Walk the chunks (length, type, data, checksum) up to the last (PNG specification, 5.3)."""
+    at = len(_PNG_SIGNATURE)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] == _PNG_END:
+            return
+        at += 12 + length
+    raise _corrupt(f"the PNG of {len(data)} bytes has no end chunk: it is damaged or was cut off")
 
 
 def _png_header(data: bytes) -> ImageHeader:

@@ -1,13 +1,23 @@
 """The online pipeline: frames in, each encoded once, every task's labels out. No ROS in here."""
 
-from step_ros.perception.label_filter import LabelFilter, StableLabel
+from step_ros.perception.direction import Direction, DirectionCheck
+from step_ros.perception.engine_keeper import EngineKeeper
+from step_ros.perception.freshness import Freshness
+from step_ros.perception.label_filter import FilterSettings, LabelFilter, StableLabel
 from step_ros.perception.overlay import draw_overlay
 from step_ros.perception.perceiver import Perceiver
-from step_ros.perception.prediction import Perception, Prediction
+from step_ros.perception.prediction import UNKNOWN, Perception, Prediction
+from step_ros.perception.stable_labels import StableLabels
 from step_ros.perception.token_window import TokenWindow
 from step_ros.perception.worker import Latency, PerceptionWorker
 
 __all__ = [
+    "UNKNOWN",
+    "Direction",
+    "DirectionCheck",
+    "EngineKeeper",
+    "FilterSettings",
+    "Freshness",
     "LabelFilter",
     "Latency",
     "Perceiver",
@@ -15,6 +25,7 @@ __all__ = [
     "PerceptionWorker",
     "Prediction",
     "StableLabel",
+    "StableLabels",
     "TokenWindow",
     "draw_overlay",
 ]

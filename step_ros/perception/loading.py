@@ -7,9 +7,11 @@ from pathlib import Path
 
 import torch
 
-from step_ros.backbones import Backbone, select_engine
+from step_ros.backbones import select_engine
+from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.perceiver import Perceiver
 from step_ros.probes import Head, HeadError
+from step_ros.probes.streaming import DEFAULT_MEMORY_LIMIT_MB
 from step_ros.shared_files import shared_folder
 
 BACKBONE_FOLDER = "backbone"
@@ -23,16 +25,21 @@ def load_perceiver(
     device: str = "auto",
     engine: str = "auto",
     max_held: int | None = None,
+    heads_mode: str = "fast",
+    heads_memory_mb: float = DEFAULT_MEMORY_LIMIT_MB,
 ) -> Perceiver:
     """Load heads and the backbone that they share.
 
     Args:
         heads: folders, names of bundled heads (``tabletop/object``), or names on the Hugging Face hub.
         backbone: likewise; None takes the folder ``backbone`` beside the first head's folder, or else what
-            that head's config names.
+            that head's config names. Of a head that is in a folder here, that is not fetched from the hub:
+            it must be in the hub's cache, or be given.
         device: a torch device, or ``auto``: the first GPU where there is one, else the CPU.
         engine: what runs the backbone, see `select_engine`; ``auto`` is the fastest whose tokens are right.
         max_held: see `TokenWindow`.
+        heads_mode: see `Perceiver`.
+        heads_memory_mb: see `Perceiver`.
 
     Raises:
         HeadError: a head cannot be had, two heads answer the same task, or they do not fit each other or
@@ -41,23 +48,43 @@ def load_perceiver(
         EngineError: the engine asked for by name cannot be had.
         ValueError: `device` is not one that torch knows, or `engine` is none.
     """
-    if not heads:
-        raise HeadError("no heads were given; name at least one folder or hub name")
     chosen = choose_device(device)
-    sources = [find_model(name) for name in heads]
-    loaded: dict[str, Head] = {}
-    for source in sources:
-        head = Head.from_pretrained(source, device=chosen)
-        task = head.config.task
-        if task in loaded:
-            raise HeadError(f"two heads answer the task {task!r}; the second is {source}. Leave one out")
-        loaded[task] = head
-    first = next(iter(loaded.values()))
-    found = find_model(backbone) if backbone else backbone_of(sources[0], first)
-    perceiver = Perceiver(Backbone.from_pretrained(found, device=chosen), loaded, max_held=max_held)
+    loaded = load_heads(heads, device=chosen)
+    first = find_model(heads[0])
+    found = find_model(backbone) if backbone else backbone_of(first, next(iter(loaded.values())))
+    # What a head's config names, nobody has asked for: it is taken from this machine, not from the network.
+    unasked = not backbone and isinstance(first, Path)
+    shared = load_backbone(found, device=chosen, local_files_only=unasked)
+    perceiver = Perceiver(
+        shared, loaded, max_held=max_held, heads_mode=heads_mode, heads_memory_mb=heads_memory_mb
+    )
     # Last, because it takes seconds, or with TensorRT minutes: what does not fit is known by now.
     perceiver.backbone.engine = select_engine(perceiver.backbone, engine)
     return perceiver
+
+
+def load_heads(names: Sequence[str | Path], *, device: str | torch.device) -> dict[str, Head]:
+    """Load heads, by the tasks that they answer.
+
+    Args:
+        names: folders, names of bundled heads, or names on the Hugging Face hub.
+        device: where they shall run.
+
+    Raises:
+        HeadError: one cannot be had, there are none, or two answer the same task.
+    """
+    if not names:
+        raise HeadError("no heads were given; name at least one folder or hub name")
+    loaded: dict[str, Head] = {}
+    for name in names:
+        source = find_model(name)
+        head = Head.from_pretrained(source, device=device)
+        if head.config.task in loaded:
+            raise HeadError(
+                f"two heads answer the task {head.config.task!r}; the second is {source}. Leave one out"
+            )
+        loaded[head.config.task] = head
+    return loaded
 
 
 def warm_up(perceiver: Perceiver) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+UNKNOWN = "unknown"
+"""The label of what no label is sure enough of."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -46,6 +49,14 @@ class Prediction:
         if label not in self.labels:
             raise ValueError(f"{self.task} has no label {label!r}; its labels are {list(self.labels)}")
         return float(self.probabilities[self.labels.index(label)])
+
+    def decided(self, k: int, threshold: float) -> list[tuple[str, float]]:
+        """As `top`, but led by `UNKNOWN` where even the best label's probability is below the threshold.
+
+        The score of `UNKNOWN` is one minus that of the best label.
+        """
+        best = self.confidence
+        return ([(UNKNOWN, 1 - best)] if best < threshold else []) + self.top(k)
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The k most probable labels with their probabilities, best first; all of them if there are fewer."""

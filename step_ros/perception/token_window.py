@@ -74,6 +74,10 @@ class TokenWindow:
         sources = self._sources()
         return None if sources is None else torch.stack([self._by_index[index] for index in sources])
 
+    def kept(self) -> list[tuple[int, Tensor]]:
+        """Grid index and tokens (P, D) of everything that is kept, oldest first."""
+        return list(self._by_index.items())
+
     def is_whole(self) -> bool:
         """Whether every position has tokens to show, and few enough are held."""
         return self._sources() is not None

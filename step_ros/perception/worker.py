@@ -6,95 +6,130 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
 from types import TracebackType
-from weakref import WeakKeyDictionary
+from typing import Any, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from step_ros.frames import Frame, Sampled
+from step_ros.perception.camera_stream import CameraStream, Latency
+from step_ros.perception.engine_keeper import EngineKeeper
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prediction import Perception
 
+__all__ = ["Latency", "PerceptionWorker"]
+
 _LOG = logging.getLogger(__name__)
-_LATENCIES_KEPT = 1000
+
+HANG_SECONDS = 10.0
+"""A step that takes longer hangs. The slowest honest one is an engine's first pass for a new batch size."""
+
+MOST_ABANDONED = 3
+"""Threads that may hang before no further one is started."""
+
+_LAST_MOMENT = 1.0
+"""Seconds that an abandoned thread has to end."""
+
+Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Latency:
-    """From `submit` of a window's newest frame to its perception, waiting for the grid included."""
-
-    count: int
-    """Over how many perceptions, the latest 1000 at most."""
-    p50_ms: float
-    """Median, in milliseconds; NaN while there are none."""
-    p99_ms: float
-    """99th percentile, in milliseconds; NaN while there are none."""
+class _SupersededError(Exception):
+    """Raised in a thread whose place another one has taken."""
 
 
 class PerceptionWorker:
-    """Runs a perceiver in a thread.
+    """Runs the perceivers of one or more cameras in a thread; the cameras' frames share a backbone pass.
 
     When frames come faster than they can be encoded, first the update rate gives way (all waiting frames are
-    encoded before the heads run once), and then, when more than `queue_size` selected frames wait, the oldest
-    of them is dropped: the newest frame wins.
+    encoded before the heads run once), and then, when more than `queue_size` selected frames of a camera
+    wait, the oldest of them is dropped: the newest frame wins. Each camera has a queue of its own and
+    one frame in each pass, so that a fast camera does not crowd out a slow one.
 
-    The perceiver belongs to the worker from here on. Nothing that goes wrong in inference or in
+    The perceivers belong to the worker from here on. Nothing that goes wrong in inference or in
     `on_perception` ends the thread: it is logged and counted, its message is in `errors`, and the next frame
-    is taken.
+    is taken. A step that does not end within `hang_seconds` is abandoned with its thread; a new thread
+    starts with empty windows and, if it was the engine that hung, with another engine.
 
     Args:
-        perceiver: the pipeline.
-        on_perception: called with each perception, in the worker's thread. It may call `reset` and `close`;
-            it must not call `flush`, nor wait for another thread that calls any of them.
-        queue_size: how many selected frames may wait, at least 1.
+        perceivers: by camera; they share one backbone.
+        on_perception: called with the camera and each of its perceptions, in the worker's thread. It may call
+            `reset` and `close`; it must not call `flush`, nor wait for another thread that calls any of them.
+        queue_size: how many selected frames of each camera may wait, at least 1.
+        keeper: runs the backbone; one of its own by default.
+        hang_seconds: see above.
 
     Raises:
-        ValueError: `queue_size` is below 1.
+        ValueError: `queue_size` is below 1, or there is no perceiver.
     """
 
     def __init__(
-        self, perceiver: Perceiver, on_perception: Callable[[Perception], None], *, queue_size: int = 2
+        self,
+        perceivers: Mapping[str, Perceiver],
+        on_perception: Callable[[str, Perception], None],
+        *,
+        queue_size: int = 2,
+        keeper: EngineKeeper | None = None,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
         if queue_size < 1:
             raise ValueError(f"queue_size must be at least 1, got {queue_size}")
-        self._perceiver = perceiver
+        if not perceivers:
+            raise ValueError("a worker needs the perceiver of at least one camera")
+        self.max_update_rate = 0.0
+        """Most perceptions a second of each camera; 0 is no limit. May be set at any time."""
+        self.hang_seconds = hang_seconds
         self._on_perception = on_perception
-        self._queue_size = queue_size
-        # Guards everything below and the perceiver's sampler. The perceiver's window and networks are used
+        self._keeper = keeper or EngineKeeper(next(iter(perceivers.values())).backbone)
+        # Guards everything below and the perceivers' samplers. The perceivers' windows and networks are used
         # by the worker's thread only, so no lock is held during inference.
         self._changed = threading.Condition()
-        self._waiting: deque[Sampled] = deque()
-        self._arrival_ns: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
-        self._fates: Counter[str] = Counter()
-        self._encoding = 0
+        self._streams = {camera: CameraStream(each, queue_size) for camera, each in perceivers.items()}
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._busy = False
-        self._reset_asked = False
+        self._step: tuple[str, float] | None = None  # what the thread does, and since when
+        self._epoch = 0
+        self._hangs = 0
+        self._abandoned: list[threading.Thread] = []
         self._closed = False
-        self._errors: dict[str, str] = {}
-        self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
-        self._thread = threading.Thread(target=self._run, name="perception", daemon=True)
-        self._thread.start()
+        self._thread = self._start_thread()
+        self._over = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._watchdog.start()
 
-    def submit(self, frame: Frame) -> None:
-        """Hand over the next frame, from any thread, without waiting for inference.
+    def submit(self, frame: Frame, camera: str = "") -> None:
+        """Hand over the next frame of a camera, from any thread, without waiting for inference.
 
         After `close` the frame is ignored.
         """
         with self._changed:
+            if not self._closed and self._streams[camera].submit(frame):
+                self._changed.notify_all()
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """Run something short in the worker's thread, between two updates, and return what it returns.
+
+        Whatever it raises is raised here.
+
+        Raises:
+            RuntimeError: the worker is closed.
+        """
+        future: Future[Result] = Future()
+        with self._changed:
+            if threading.current_thread() is self._thread:
+                return function()
             if self._closed:
-                return
-            sampled = self._perceiver.select(frame)
-            self._fates["received"] += 1
-            self._arrival_ns[frame] = time.monotonic_ns()
-            if sampled is None:
-                return
-            self._waiting.append(sampled)
-            if len(self._waiting) > self._queue_size:
-                self._waiting.popleft()
-                self._fates["dropped_overload"] += 1
+                raise RuntimeError("the worker is closed")
+            # Asking the thread keeps a busy worker from starving the caller.
+            self._calls.append((function, future))
             self._changed.notify_all()
+            self._changed.wait_for(lambda: future.done() or self._closed)
+            if not future.done():
+                raise RuntimeError("the worker is closed")
+        return future.result()
 
     def reset(self) -> None:
         """Forget all frames; once this returns, no perception of an earlier frame is delivered.
@@ -102,29 +137,42 @@ class PerceptionWorker:
         Waits for the update in progress, if there is one. The counts go on: frames that had not been encoded
         count as skipped_by_sampling. After `close` there is nothing to reset.
         """
-        with self._changed:
-            if threading.current_thread() is self._thread:
-                self._reset_now()
-                return
-            # The window is the worker thread's; asking it also keeps a busy worker from starving the caller.
-            self._reset_asked = True
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._reset_asked or self._closed)
+
+        def forget() -> None:
+            for stream in self._streams.values():
+                stream.forget()
+
+        try:
+            self.call(forget)
+        except RuntimeError:
+            if not self._closed:
+                raise
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until nothing is left to do; return False if that took longer than `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._closed or not (self._waiting or self._busy or self._reset_asked), timeout
+                lambda: self._closed or not (self._waits() or self._busy or self._calls), timeout
             )
 
-    def close(self) -> None:
-        """End the thread after the update in progress; frames that still wait stay so."""
+    def close(self, timeout: float | None = None) -> bool:
+        """End the thread after the update in progress; frames that still wait stay so.
+
+        Returns:
+            Whether all threads have ended; if not, one still works, or hangs, after `timeout` seconds.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        self._over.set()
+        self._keeper.close()
+        if threading.current_thread() is self._thread:
+            return False
+        self._watchdog.join()
+        self._thread.join(timeout)
+        for thread in self._abandoned:
+            thread.join(_LAST_MOMENT)  # what hung may be on its way out
+        return not any(thread.is_alive() for thread in (self._thread, *self._abandoned))
 
     def __enter__(self) -> PerceptionWorker:
         return self
@@ -134,126 +182,218 @@ class PerceptionWorker:
     ) -> None:
         self.close()
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """What became of the frames, at one moment.
+    def counts(self, camera: str = "") -> dict[str, int]:
+        """What became of a camera's frames, at one moment.
 
         received = encoded + inference_error + skipped_by_sampling + duplicate_stamp + late_frame +
         dropped_overload + pending + waiting. Beside these, ``head_error`` and ``callback_error`` count the
-        updates that were lost in a head or in `on_perception`.
+        updates that were lost in a head or in `on_perception`, and ``hang`` the steps that were abandoned.
         """
         with self._changed:
-            sampling = self._perceiver.counts
-            fates = self._fates
-            return {
-                "received": fates["received"],
-                "encoded": fates["encoded"],
-                "inference_error": fates["inference_error"],
-                "skipped_by_sampling": sampling["skipped_by_sampling"] + fates["dropped_by_reset"],
-                "duplicate_stamp": sampling["duplicate_stamp"],
-                "late_frame": sampling["late_frame"],
-                "dropped_overload": fates["dropped_overload"],
-                "pending": sampling["pending"],
-                "waiting": len(self._waiting) + self._encoding,
-                "head_error": fates["head_error"],
-                "callback_error": fates["callback_error"],
-            }
+            return {**self._streams[camera].counts, "hang": self._hangs}
 
-    @property
-    def restarts(self) -> Counter[str]:
+    def restarts(self, camera: str = "") -> Counter[str]:
         """How often time jumped: stamp_jumped_back, stamp_jumped_ahead."""
         with self._changed:
-            return self._perceiver.restarts
+            return self._streams[camera].perceiver.restarts
 
-    @property
-    def errors(self) -> dict[str, str]:
-        """The last message of each kind of error so far: inference_error, head_error, callback_error."""
+    def errors(self, camera: str = "") -> dict[str, str]:
+        """The last message of each kind of error: inference_error, head_error, callback_error, hang."""
         with self._changed:
-            return dict(self._errors)
+            return dict(self._streams[camera].errors)
 
-    @property
-    def latency(self) -> Latency:
+    def latency(self, camera: str = "") -> Latency:
         """Percentiles over the latest 1000 perceptions."""
         with self._changed:
-            latencies = list(self._latencies_ms)
-        if not latencies:
-            return Latency(0, float("nan"), float("nan"))
-        p50, p99 = np.percentile(latencies, (50, 99))
-        return Latency(len(latencies), float(p50), float(p99))
+            return self._streams[camera].latency
 
-    def _run(self) -> None:
-        while self._next_turn():
-            newest = self._encode_waiting()
-            if newest is not None:
-                self._update(newest)
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
-
-    def _next_turn(self) -> bool:
-        """Wait for frames, resetting when asked to; return False once closed."""
+    @property
+    def stuck(self) -> str:
+        """Why nothing is perceived any more, whatever comes; empty otherwise."""
         with self._changed:
+            if self._closed or self._thread.is_alive() and self._thread not in self._abandoned:
+                return ""
+            return f"inference has hung {self._hangs} times; restart the node"
+
+    # ---- in the worker's thread
+
+    def _start_thread(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, args=(self._epoch,), name="perception", daemon=True)
+        thread.start()
+        return thread
+
+    def _run(self, epoch: int) -> None:
+        try:
+            while self._next_turn(epoch):
+                for camera, newest in self._encode_waiting(epoch).items():
+                    self._update(epoch, camera, newest)
+                with self._current(epoch):
+                    self._busy, self._step = False, None
+                    self._changed.notify_all()
+        except _SupersededError:
+            return
+
+    @contextmanager
+    def _current(self, epoch: int, step: str = "") -> Iterator[None]:
+        """With the lock held, as long as this thread is the worker's; what comes next is a step if named."""
+        with self._changed:
+            if epoch != self._epoch:
+                raise _SupersededError
+            if step:
+                self._step = (step, time.monotonic())
+            yield
+
+    def _waits(self) -> bool:
+        return any(stream.waiting for stream in self._streams.values())
+
+    def _next_turn(self, epoch: int) -> bool:
+        """Wait for frames, and do what is called for meanwhile; return False once closed."""
+        with self._current(epoch):
             while True:
-                self._changed.wait_for(lambda: self._waiting or self._reset_asked or self._closed)
+                self._changed.wait_for(
+                    lambda: self._waits() or self._calls or self._closed or epoch != self._epoch
+                )
+                if epoch != self._epoch:
+                    raise _SupersededError
                 if self._closed:
                     return False
-                if not self._reset_asked:
+                if not self._calls:
                     self._busy = True
                     return True
-                self._reset_now()
-                self._reset_asked = False
+                function, future = self._calls.popleft()
+                try:
+                    future.set_result(function())
+                except Exception as error:
+                    future.set_exception(error)
                 self._changed.notify_all()
 
-    def _encode_waiting(self) -> Sampled | None:
-        """Encode the frames that wait now, not those that come meanwhile; return the newest encoded."""
-        newest = None
-        with self._changed:
-            turns = len(self._waiting)
-        for _ in range(turns):
-            with self._changed:
-                sampled = self._waiting.popleft()
-                self._encoding = 1
-            try:
-                self._perceiver.encode(sampled)
-            except Exception as error:
-                fate = "inference_error"
-                self._note(fate, error)
-            else:
-                fate = "encoded"
-                newest = sampled
-            with self._changed:
-                self._encoding = 0
-                self._fates[fate] += 1
+    def _encode_waiting(self, epoch: int) -> dict[str, Sampled]:
+        """Encode the frames that wait now, not those that come meanwhile; return each camera's newest."""
+        newest: dict[str, Sampled] = {}
+        with self._current(epoch):
+            turns = {camera: len(stream.waiting) for camera, stream in self._streams.items()}
+        for turn in range(max(turns.values())):
+            batch: dict[str, Sampled] = {}
+            with self._current(epoch):
+                for camera, count in turns.items():
+                    if turn < count:
+                        batch[camera] = self._streams[camera].waiting.popleft()
+                        self._streams[camera].encoding = 1
+            tokens = self._encode(epoch, batch)
+            for camera, sampled in batch.items():
+                if self._take(epoch, camera, sampled, tokens.get(camera)):
+                    newest[camera] = sampled
         return newest
 
-    def _update(self, newest: Sampled) -> None:
+    def _encode(self, epoch: int, batch: Mapping[str, Sampled]) -> dict[str, Tensor]:
+        """Tokens (P, D) by camera, in one pass for all images of one size; without those that failed."""
+        by_shape: dict[tuple[int, ...], list[str]] = {}
+        for camera, sampled in batch.items():
+            by_shape.setdefault(sampled.frame.rgb.shape, []).append(camera)
+        tokens: dict[str, Tensor] = {}
+        for cameras in by_shape.values():
+            images = [batch[camera].frame.rgb for camera in cameras]
+            with self._current(epoch, "engine"):
+                pass
+            try:
+                encoded = self._keeper.encode(images[0][None] if len(images) == 1 else np.stack(images))
+            except Exception as error:
+                with self._current(epoch):
+                    for camera in cameras:
+                        self._note(camera, "inference_error", error)
+                continue
+            # In memory of their own: a camera that pauses must not hold on to the whole batch.
+            tokens.update(zip(cameras, encoded if len(cameras) == 1 else map(_own, encoded), strict=True))
+        return tokens
+
+    def _take(self, epoch: int, camera: str, sampled: Sampled, tokens: Tensor | None) -> bool:
+        """Put tokens into a camera's window, and settle the frame's fate; returns whether it is encoded."""
+        stream = self._streams[camera]
+        fate = "inference_error"
+        with self._current(epoch, "heads"):
+            pass
+        if tokens is not None:
+            try:
+                stream.perceiver.take(sampled, tokens)
+                fate = "encoded"
+            except Exception as error:
+                with self._current(epoch):
+                    self._note(camera, fate, error)
+        with self._current(epoch):
+            stream.encoding = 0
+            stream.fates[fate] += 1
+        return fate == "encoded"
+
+    def _update(self, epoch: int, camera: str, newest: Sampled) -> None:
         """Run the heads and deliver what they say."""
+        stream = self._streams[camera]
+        with self._current(epoch, "heads"):
+            if not stream.is_due(newest.frame.stamp_ns, self.max_update_rate):
+                return
         try:
-            perception = self._perceiver.perceive()
+            perception = stream.perceiver.perceive()
         except Exception as error:
-            self._note("head_error", error)
+            with self._current(epoch):
+                self._note(camera, "head_error", error)
             return
-        if perception is None:
-            return
-        with self._changed:
-            waited_ns = time.monotonic_ns() - self._arrival_ns[newest.frame]
-            self._latencies_ms.append(waited_ns / 1e6)
+        with self._current(epoch, "callback"):
+            if perception is None:
+                return
+            stream.last_update_ns = perception.stamp_ns
+            stream.note_latency(newest.frame)
         try:
-            self._on_perception(perception)
+            self._on_perception(camera, perception)
         except Exception as error:
-            self._note("callback_error", error)
+            with self._current(epoch):
+                self._note(camera, "callback_error", error)
 
-    def _note(self, kind: str, error: Exception) -> None:
+    def _note(self, camera: str, kind: str, error: Exception) -> None:
+        """With the lock held."""
+        stream = self._streams[camera]
         message = f"{type(error).__name__}: {error}"
-        with self._changed:
-            if self._errors.get(kind) != message:  # one that comes with every frame must not flood the log
-                _LOG.error("%s: %s", kind, message, exc_info=error)
-            self._errors[kind] = message
-            if kind != "inference_error":  # that one is a frame's fate, counted as the frame is
-                self._fates[kind] += 1
+        if stream.errors.get(kind) != message:  # one that comes with every frame must not flood the log
+            _LOG.error("%s: %s", kind, message, exc_info=error)
+        stream.errors[kind] = message
+        if kind != "inference_error":  # that one is a frame's fate, counted as the frame is
+            stream.fates[kind] += 1
 
-    def _reset_now(self) -> None:
-        """In the worker's thread, with the lock held."""
-        self._fates["dropped_by_reset"] += len(self._waiting)
-        self._waiting.clear()
-        self._perceiver.reset()
+    # ---- in the watchdog's thread
+
+    def _watch(self) -> None:
+        while True:
+            period = min(0.25, self.hang_seconds / 4)
+            before = time.monotonic()
+            if self._over.wait(period):
+                return
+            stalled = time.monotonic() - before - period
+            with self._changed:
+                if self._step is None:
+                    continue
+                if stalled > period:  # the whole process stood still, and so did the step
+                    self._step = (self._step[0], self._step[1] + stalled)
+                seconds = time.monotonic() - self._step[1]
+                if seconds > self.hang_seconds and not self._closed:
+                    self._abandon(self._step[0], seconds)
+
+    def _abandon(self, step: str, seconds: float) -> None:
+        """Let a new thread take the place of one that hangs; with the lock held."""
+        self._epoch += 1
+        self._hangs += 1
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()] + [self._thread]
+        self._busy, self._step = False, None
+        message = f"the {step} did not answer within {seconds:.1f} s"
+        _LOG.error("hang: %s; perception goes on in a new thread, with empty windows", message)
+        for stream in self._streams.values():
+            stream.fates["inference_error"] += stream.encoding
+            stream.encoding = 0
+            stream.errors["hang"] = message
+            stream.perceiver.start_over()
+        if step == "engine":
+            self._keeper.hung(seconds)
+        if len(self._abandoned) <= MOST_ABANDONED:
+            self._thread = self._start_thread()
+        self._changed.notify_all()
+
+
+def _own(tokens: Tensor) -> Tensor:
+    return tokens.clone()

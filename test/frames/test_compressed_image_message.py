@@ -184,6 +184,17 @@ def test_a_thumbnails_end_is_not_the_images(rosbags_messages: Any, rgb: npt.NDAr
     assert "cut off" in cause_of(rosbags_messages, data[:-2])[1]
 
 
+def test_a_png_whose_chunk_claims_more_than_the_file_has_is_not_decoded(
+    rosbags_messages: Any, rgb: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV would take the memory that it claims, 4 GB, before it looks."""
+    data = bytearray(encode(rgb, ".png"))
+    data[33:37] = b"\xff\xff\xff\x03"
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    cause, message = cause_of(rosbags_messages, bytes(data))
+    assert cause == "corrupt_compressed" and "has no end chunk" in message
+
+
 def test_a_huge_png_is_refused_before_it_is_decoded(
     rosbags_messages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,3 +68,18 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="abacus"):
         choose_device("abacus")
     assert choose_device("auto").type in ("cpu", "cuda")
+
+
+def test_a_backbone_that_only_a_heads_config_names_is_not_fetched_from_the_network(
+    models: Path,
+    make_head: Callable[..., Head],
+    backbone: Backbone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    named = replace(backbone.identity, id="somebody/somewhere")
+    make_head("lonely", backbone=named).save_pretrained(tmp_path / "elsewhere" / "lonely")
+    with pytest.raises(BackboneError, match="the Hugging Face hub is not asked") as raised:
+        load_perceiver([tmp_path / "elsewhere" / "lonely"], device="cpu")
+    assert "somebody/somewhere" in str(raised.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from step_ros.perception import Prediction
+from step_ros.perception import UNKNOWN, Prediction
 
 PREDICTION = Prediction("object", ("cup", "tin", "box"), np.array([0.2, 0.5, 0.3], dtype=np.float32))
 
@@ -34,3 +34,11 @@ def test_probability_of_a_label() -> None:
 def test_probabilities_must_be_one_a_label() -> None:
     with pytest.raises(ValueError, match=r"object: expected 2 probabilities, .* got shape \(3,\)"):
         Prediction("object", ("cup", "tin"), np.zeros(3, dtype=np.float32))
+
+
+def test_a_best_label_below_the_threshold_comes_after_unknown() -> None:
+    prediction = Prediction("door", ("open", "close", "idle"), np.array([0.2, 0.5, 0.3], np.float32))
+    assert prediction.decided(2, threshold=0.5) == prediction.top(2)
+    (unknown, rest), *others = prediction.decided(2, threshold=0.6)
+    assert unknown == UNKNOWN and rest == pytest.approx(0.5)
+    assert others == prediction.top(2)

@@ -59,8 +59,13 @@ def gate(perceiver: Perceiver) -> Iterator[Gate]:
 
 
 def assert_every_frame_is_accounted_for(worker: PerceptionWorker) -> None:
-    counts = worker.counts
+    counts = worker.counts()
     assert counts["received"] == sum(counts[fate] for fate in FATES), counts
+
+
+def into(perceived: list[Perception]) -> Callable[[str, Perception], None]:
+    """A callback that keeps every perception."""
+    return lambda camera, perception: perceived.append(perception)
 
 
 def submit_and_wait(worker: PerceptionWorker, frame: Frame) -> None:
@@ -73,11 +78,11 @@ def test_it_perceives_what_a_perceiver_does(perceiver: Perceiver, frame_at: Call
     stamps = [round(i * 1e9 / 30) for i in range(40)]
     expected = [perception for perception in (direct.push(frame_at(s)) for s in stamps) if perception]
     perceived: list[Perception] = []
-    with PerceptionWorker(perceiver, perceived.append) as worker:
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
         for stamp in stamps:
             submit_and_wait(worker, frame_at(stamp))
         assert_every_frame_is_accounted_for(worker)
-        counts = worker.counts
+        counts = worker.counts()
     assert [p.stamp_ns for p in perceived] == [p.stamp_ns for p in expected]
     for one, other in zip(perceived, expected, strict=True):
         for task, prediction in one.predictions.items():
@@ -90,7 +95,7 @@ def test_perceptions_come_from_the_workers_thread(
     perceiver: Perceiver, frame_at: Callable[[int], Frame]
 ) -> None:
     threads: list[threading.Thread] = []
-    with PerceptionWorker(perceiver, lambda _: threads.append(threading.current_thread())) as worker:
+    with PerceptionWorker({"": perceiver}, lambda *_: threads.append(threading.current_thread())) as worker:
         for index in range(1, 6):
             submit_and_wait(worker, frame_at(index * STEP_NS))
     assert len(threads) == 2 and threading.main_thread() not in threads
@@ -101,18 +106,18 @@ def test_under_load_the_oldest_waiting_frames_go_and_submit_does_not_wait(
 ) -> None:
     """The first frame is stuck in the backbone; of the next five, two may wait."""
     perceived: list[Perception] = []
-    with PerceptionWorker(perceiver, perceived.append, queue_size=2) as worker:
+    with PerceptionWorker({"": perceiver}, into(perceived), queue_size=2) as worker:
         gate.shut()
         worker.submit(frame_at(1 * STEP_NS))
         gate.wait_for_entry()
         for index in range(2, 7):
             worker.submit(frame_at(index * STEP_NS))
             assert_every_frame_is_accounted_for(worker)
-        counts = worker.counts
+        counts = worker.counts()
         assert (counts["waiting"], counts["dropped_overload"], counts["encoded"]) == (3, 3, 0)
         gate.open()
         assert worker.flush(WAIT)
-        counts = worker.counts
+        counts = worker.counts()
         assert (counts["waiting"], counts["dropped_overload"], counts["encoded"]) == (0, 3, 3)
         assert_every_frame_is_accounted_for(worker)
     # Grid times 1, 5 and 6 of 3 .. 6 would hold more than the window allows.
@@ -124,7 +129,7 @@ def test_under_load_all_waiting_frames_are_encoded_before_the_heads_run(
 ) -> None:
     """Three frames wait while one is encoded: then one perception for all three, its window whole."""
     perceived: list[Perception] = []
-    with PerceptionWorker(perceiver, perceived.append, queue_size=3) as worker:
+    with PerceptionWorker({"": perceiver}, into(perceived), queue_size=3) as worker:
         for index in range(1, 4):
             submit_and_wait(worker, frame_at(index * STEP_NS))
             gate.wait_for_entry()
@@ -135,7 +140,7 @@ def test_under_load_all_waiting_frames_are_encoded_before_the_heads_run(
             worker.submit(frame_at(index * STEP_NS))
         gate.open()
         assert worker.flush(WAIT)
-        assert worker.counts["encoded"] == 7
+        assert worker.counts()["encoded"] == 7
     assert [p.stamp_ns // STEP_NS for p in perceived] == [4, 7]
     assert [p.held_positions for p in perceived] == [0, 0]
 
@@ -144,14 +149,14 @@ def test_an_error_in_the_backbone_is_counted_and_the_next_frame_is_taken(
     perceiver: Perceiver, gate: Gate, frame_at: Callable[[int], Frame]
 ) -> None:
     perceived: list[Perception] = []
-    with PerceptionWorker(perceiver, perceived.append) as worker:
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
         for index in range(1, 8):
             gate.error = RuntimeError("device is lost") if index in (5, 6) else None
             submit_and_wait(worker, frame_at(index * STEP_NS))
             assert_every_frame_is_accounted_for(worker)
-        assert worker.counts["inference_error"] == 2
-        assert worker.counts["encoded"] == 5
-        assert worker.errors == {"inference_error": "RuntimeError: device is lost"}
+        assert worker.counts()["inference_error"] == 2
+        assert worker.counts()["encoded"] == 5
+        assert worker.errors() == {"inference_error": "RuntimeError: device is lost"}
     assert [(p.stamp_ns // STEP_NS, p.held_positions) for p in perceived] == [(4, 0), (7, 2)]
 
 
@@ -164,12 +169,12 @@ def test_an_error_in_a_head_is_counted_and_the_next_frame_is_taken(
     perceiver = Perceiver(perceiver.backbone, perceiver.heads, heads_memory_mb=0)  # plain heads, to be hooked
     perceived: list[Perception] = []
     handle = perceiver.heads["object"].register_forward_pre_hook(fail)
-    with PerceptionWorker(perceiver, perceived.append) as worker:
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
         for index in range(1, 6):
             submit_and_wait(worker, frame_at(index * STEP_NS))
         assert perceived == []
-        assert worker.counts["head_error"] == 2 and worker.counts["encoded"] == 5
-        assert worker.errors == {"head_error": "ValueError: no such kernel"}
+        assert worker.counts()["head_error"] == 2 and worker.counts()["encoded"] == 5
+        assert worker.errors() == {"head_error": "ValueError: no such kernel"}
         handle.remove()
         submit_and_wait(worker, frame_at(6 * STEP_NS))
         assert_every_frame_is_accounted_for(worker)
@@ -181,15 +186,15 @@ def test_an_error_in_the_callback_is_counted_and_the_next_frame_is_taken(
 ) -> None:
     calls: list[Perception] = []
 
-    def publish(perception: Perception) -> None:
+    def publish(camera: str, perception: Perception) -> None:
         calls.append(perception)
         raise OSError("topic is gone")
 
-    with PerceptionWorker(perceiver, publish) as worker:
+    with PerceptionWorker({"": perceiver}, publish) as worker:
         for index in range(1, 7):
             submit_and_wait(worker, frame_at(index * STEP_NS))
-        assert worker.counts["callback_error"] == len(calls) == 3
-        assert worker.errors == {"callback_error": "OSError: topic is gone"}
+        assert worker.counts()["callback_error"] == len(calls) == 3
+        assert worker.errors() == {"callback_error": "OSError: topic is gone"}
         assert_every_frame_is_accounted_for(worker)
 
 
@@ -198,7 +203,7 @@ def test_after_a_reset_no_earlier_frame_is_perceived(
 ) -> None:
     """Reset comes while one frame is in the backbone and two wait."""
     perceived: list[Perception] = []
-    with PerceptionWorker(perceiver, perceived.append) as worker:
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
         for index in range(1, 5):
             submit_and_wait(worker, frame_at(index * STEP_NS))
             gate.wait_for_entry()
@@ -219,7 +224,7 @@ def test_after_a_reset_no_earlier_frame_is_perceived(
         assert len(perceived) == before
         submit_and_wait(worker, frame_at(11 * STEP_NS))
         assert_every_frame_is_accounted_for(worker)
-        assert worker.counts["received"] == 11
+        assert worker.counts()["received"] == 11
     assert perceived[-1].window_start_ns == 8 * STEP_NS and perceived[-1].held_positions == 0
 
 
@@ -234,7 +239,7 @@ def test_reset_is_not_starved_by_a_camera_that_never_stops(
             index += 1
             worker.submit(frame_at(index * STEP_NS))
 
-    with PerceptionWorker(perceiver, lambda _: None) as worker:
+    with PerceptionWorker({"": perceiver}, lambda *_: None) as worker:
         camera = threading.Thread(target=film, args=(worker,))
         camera.start()
         for _ in range(20):
@@ -249,11 +254,11 @@ def test_reset_is_not_starved_by_a_camera_that_never_stops(
 def test_the_callback_may_reset_and_close(perceiver: Perceiver, frame_at: Callable[[int], Frame]) -> None:
     perceived: list[Perception] = []
 
-    def on_perception(perception: Perception) -> None:
+    def on_perception(camera: str, perception: Perception) -> None:
         perceived.append(perception)
         worker.reset() if len(perceived) == 1 else worker.close()
 
-    worker = PerceptionWorker(perceiver, on_perception)
+    worker = PerceptionWorker({"": perceiver}, on_perception)
     for index in range(1, 20):
         submit_and_wait(worker, frame_at(index * STEP_NS))
     worker.close()
@@ -264,7 +269,7 @@ def test_the_callback_may_reset_and_close(perceiver: Perceiver, frame_at: Callab
 def test_frames_from_many_threads_are_all_accounted_for(
     perceiver: Perceiver, frame_at: Callable[[int], Frame]
 ) -> None:
-    with PerceptionWorker(perceiver, lambda _: None) as worker:
+    with PerceptionWorker({"": perceiver}, lambda *_: None) as worker:
 
         def film(offset: int) -> None:
             for index in range(50):
@@ -276,17 +281,17 @@ def test_frames_from_many_threads_are_all_accounted_for(
         while any(camera.is_alive() for camera in cameras):
             assert_every_frame_is_accounted_for(worker)
         assert worker.flush(WAIT)
-        assert worker.counts["received"] == 200
+        assert worker.counts()["received"] == 200
         assert_every_frame_is_accounted_for(worker)
 
 
 def test_a_looping_recording_goes_on(perceiver: Perceiver, frame_at: Callable[[int], Frame]) -> None:
     perceived: list[Perception] = []
-    with PerceptionWorker(perceiver, perceived.append) as worker:
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
         for _ in range(3):
             for index in range(10, 20):
                 submit_and_wait(worker, frame_at(index * STEP_NS))
-        assert worker.restarts["stamp_jumped_back"] == 2
+        assert worker.restarts()["stamp_jumped_back"] == 2
         assert_every_frame_is_accounted_for(worker)
     assert [p.stamp_ns // STEP_NS for p in perceived] == list(range(13, 20)) * 3
 
@@ -294,26 +299,26 @@ def test_a_looping_recording_goes_on(perceiver: Perceiver, frame_at: Callable[[i
 def test_a_closed_worker_ignores_frames_and_resets(
     perceiver: Perceiver, frame_at: Callable[[int], Frame]
 ) -> None:
-    worker = PerceptionWorker(perceiver, lambda _: None)
+    worker = PerceptionWorker({"": perceiver}, lambda *_: None)
     submit_and_wait(worker, frame_at(STEP_NS))
     worker.close()
     worker.close()
     worker.submit(frame_at(2 * STEP_NS))
     worker.reset()
-    assert worker.counts["received"] == 1
+    assert worker.counts()["received"] == 1
     assert worker.flush(0)
 
 
 def test_latency_is_kept_for_each_perception(perceiver: Perceiver, frame_at: Callable[[int], Frame]) -> None:
-    with PerceptionWorker(perceiver, lambda _: None) as worker:
-        assert worker.latency.count == 0 and worker.latency.p50_ms != worker.latency.p50_ms
+    with PerceptionWorker({"": perceiver}, lambda *_: None) as worker:
+        assert worker.latency().count == 0 and worker.latency().p50_ms != worker.latency().p50_ms
         for index in range(1, 9):
             submit_and_wait(worker, frame_at(index * STEP_NS))
-        latency = worker.latency
+        latency = worker.latency()
     assert latency.count == 5
     assert 0 < latency.p50_ms <= latency.p99_ms
 
 
 def test_a_queue_must_hold_a_frame(perceiver: Perceiver) -> None:
     with pytest.raises(ValueError, match="queue_size must be at least 1, got 0"):
-        PerceptionWorker(perceiver, lambda _: None, queue_size=0)
+        PerceptionWorker({"": perceiver}, lambda *_: None, queue_size=0)

@@ -1,0 +1,105 @@
+"""One camera's frames on their way through a worker: who waits, and what became of whom."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from step_ros.frames import Frame, Sampled
+from step_ros.perception.perceiver import Perceiver
+from step_ros.perception.rate_limit import is_due
+
+_LATENCIES_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class Latency:
+    """From `submit` of a window's newest frame to its perception, waiting for the grid included."""
+
+    count: int
+    """Over how many perceptions, the latest 1000 at most."""
+    p50_ms: float
+    """Median, in milliseconds; NaN while there are none."""
+    p99_ms: float
+    """99th percentile, in milliseconds; NaN while there are none."""
+
+
+class CameraStream:
+    """A perceiver with the frames that wait for it; whoever owns it holds a lock around every call.
+
+    Args:
+        perceiver: the camera's own.
+        queue_size: how many selected frames may wait.
+    """
+
+    def __init__(self, perceiver: Perceiver, queue_size: int) -> None:
+        self.perceiver = perceiver
+        self.waiting: deque[Sampled] = deque()
+        self.encoding = 0
+        """Frames that are in the backbone now."""
+        self.fates: Counter[str] = Counter()
+        self.errors: dict[str, str] = {}
+        """The last message of each kind of error."""
+        self.last_update_ns: int | None = None
+        """Stamp of the newest perception."""
+        self._queue_size = queue_size
+        self._arrival_ns: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
+        self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+
+    def submit(self, frame: Frame) -> bool:
+        """Take the next frame; returns whether there is something to encode now."""
+        sampled = self.perceiver.select(frame)
+        self.fates["received"] += 1
+        self._arrival_ns[frame] = time.monotonic_ns()
+        if sampled is None:
+            return False
+        self.waiting.append(sampled)
+        if len(self.waiting) > self._queue_size:
+            self.waiting.popleft()
+            self.fates["dropped_overload"] += 1
+        return True
+
+    def forget(self) -> None:
+        """Drop what waits and empty the window."""
+        self.fates["dropped_by_reset"] += len(self.waiting)
+        self.waiting.clear()
+        self.last_update_ns = None
+        self.perceiver.reset()
+
+    def is_due(self, stamp_ns: int, max_rate: float) -> bool:
+        """Whether an update for that stamp would keep to `max_rate` a second; 0 is no limit."""
+        return not max_rate or is_due(stamp_ns, self.last_update_ns, max_rate)
+
+    def note_latency(self, frame: Frame) -> None:
+        """A perception whose newest frame is this one has just been made."""
+        self._latencies_ms.append((time.monotonic_ns() - self._arrival_ns[frame]) / 1e6)
+
+    @property
+    def latency(self) -> Latency:
+        """Percentiles over the latest 1000 perceptions."""
+        if not self._latencies_ms:
+            return Latency(0, float("nan"), float("nan"))
+        p50, p99 = np.percentile(self._latencies_ms, (50, 99))
+        return Latency(len(self._latencies_ms), float(p50), float(p99))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """See `PerceptionWorker.counts`."""
+        sampling, fates = self.perceiver.counts, self.fates
+        return {
+            "received": fates["received"],
+            "encoded": fates["encoded"],
+            "inference_error": fates["inference_error"],
+            "skipped_by_sampling": sampling["skipped_by_sampling"] + fates["dropped_by_reset"],
+            "duplicate_stamp": sampling["duplicate_stamp"],
+            "late_frame": sampling["late_frame"],
+            "dropped_overload": fates["dropped_overload"],
+            "pending": sampling["pending"],
+            "waiting": len(self.waiting) + self.encoding,
+            "head_error": fates["head_error"],
+            "callback_error": fates["callback_error"],
+        }
