@@ -3,110 +3,130 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from rich.progress import Progress, TextColumn
-from torch import Tensor, nn
-from torch.nn import functional as F
+from rich.console import Console
+from torch import nn
 
+from step_ros.backbones import Backbone, BackboneIdentity
 from step_ros.probes import Head, HeadConfig, ProbeConfig
-from step_ros.training.calibration import fit_temperature
+from step_ros.training.adapted_training import begin_adapting, left_alone
+from step_ros.training.calibration import fit_rejection_threshold, fit_temperature
+from step_ros.training.fit_options import FitOptions
+from step_ros.training.raw_patches import EncodedWindows, WindowEncoder
+from step_ros.training.splits import Split, split_clips, untrained_classes
+from step_ros.training.targets import label_of, targets_of, with_backwards
 from step_ros.training.token_store import TokenStore
+from step_ros.training.training_loop import run
+from step_ros.training.window_logits import window_logits
 from step_ros.training.windows import (
+    DIRECTION,
     Window,
     WindowTokens,
-    balanced,
-    centred_windows,
+    clip_windows,
     partners,
     sliding_windows,
+    tasks_of,
 )
 
+Tokens = WindowTokens | EncodedWindows
 
-@dataclass(frozen=True)
-class FitOptions:
-    """How heads are fitted."""
-
-    steps: int = 1500
-    """Optimiser steps."""
-    batch_size: int = 64
-    """Windows a step."""
-    learning_rate: float = 2e-3
-    """Peak of the one-cycle schedule."""
-    weight_decay: float = 0.05
-    """AdamW's."""
-    label_smoothing: float = 0.1
-    """Share of the target spread over all classes."""
-    token_dropout: float = 0.7
-    """Share of patch places left out of a training window: regularises, and costs far less."""
-    num_heads: int = 6
-    """H, attention heads of the probe."""
-    normalization: str = "layer_norm"
-    """Token normalisation: none, layer_norm or channel."""
-    time_reversal: bool = True
-    """Whether a window also comes backwards, as a window of the partner class."""
-    lag_seconds: float = 0.2
-    """A window's label is what goes on this long before its end."""
-    seed: int = 0
-    """Of everything random."""
-    start: Path | None = None
-    """A folder of heads to start from: a task's own head, or else the attention of the first task's."""
+_KEPT_BYTES = 4 * 10**9
+"""Tokens of a frozen backbone that are kept, so that most windows pass it once."""
 
 
-def fit(store: TokenStore, tasks: Sequence[str], options: FitOptions) -> dict[str, Head]:
-    """Train a head a task on the store's train split; temperatures are fitted on its validation split.
+@dataclass
+class Fitted:
+    """What a training made."""
+
+    heads: dict[str, Head]
+    """By task, in evaluation mode."""
+    split: Split
+    """Which clips were for what."""
+    steps: int
+    """Optimiser steps taken."""
+    curve: list[dict[str, float]] = field(default_factory=list)
+    """At each check: step, and of each task its training loss and, with validation clips, their loss and
+    accuracy."""
+    backbone: Backbone | None = None
+    """What makes tokens of the store's pixels, adapted or as it was; None where the store holds tokens."""
+    adapter_parameters: int = 0
+    """Parameters of the adapter that were trained."""
+
+
+def fit(
+    store: TokenStore,
+    tasks: Sequence[str],
+    options: FitOptions,
+    *,
+    checkpoints: Path | None = None,
+    console: Console | None = None,
+    backbone: str | Path | None = None,
+    backbone_out: Path | None = None,
+) -> Fitted:
+    """Train a head a task on the store's training clips; temperatures are fitted on its validation clips.
+
+    With `options.adapter`, the backbone is adapted to these tasks with the heads, which all share it.
+
+    Args:
+        store: where tokens are.
+        tasks: columns of the data set, or the built-in `direction`.
+        options: how.
+        checkpoints: a folder: there a killed training leaves a checkpoint, and goes on from it when run
+            again.
+        console: where progress is shown.
+        backbone: folder or hub name of the backbone to adapt, or, on a store of pixels and with no adapter,
+            of one to train on as it is; not read where the store holds tokens.
+        backbone_out: folder for the adapted backbone.
 
     Raises:
-        ValueError: the store lacks a split or a task.
+        TokenStoreError: the store lacks a task.
+        SplitError: there are no clips to train on.
+        AdapterError: store, backbone, adapter and memory do not fit each other.
     """
     torch.manual_seed(options.seed)
-    unknown = [task for task in tasks if task not in store.tasks]
-    if unknown:
-        raise ValueError(f"the store has no task {', '.join(unknown)}; it has {', '.join(store.tasks)}")
-    pairs = {task: store.tasks[task].symmetric_pairs for task in tasks}
-    partner = partners(pairs) if options.time_reversal else None
-    training = sliding_windows(store, "train", lag_seconds=options.lag_seconds, partner=partner)
-    validation = centred_windows(store, "validation")
-    heads = {task: Head(head_config(store, task, options)) for task in tasks}
-    if options.start is not None:
-        for task, head in heads.items():
+    console = console or Console()
+    store.check_tasks([task for task in tasks if task != DIRECTION])
+    split = split_clips(store, hold_out=options.hold_out, validation_share=options.validation_share)
+    for task in tasks:
+        for name, classes in untrained_classes(split, task).items():
+            console.print(f"[yellow]{task}: {name} has {', '.join(classes)}, which training lacks")
+    training = training_windows(store, tasks, split, options)
+    validation = clip_windows(store, split.validation)
+    through = begin_adapting(store, backbone, options)
+    frozen = left_alone(store, backbone) if through is None else through.base
+    identity = store.backbone if frozen is None else frozen.identity
+    heads = {task: Head(head_config(store, task, options, identity)) for task in tasks}
+    stored = WindowTokens(store)
+    tokens_of: Tokens = stored
+    if through is not None:
+        tokens_of = EncodedWindows(stored, through.encoder)
+    elif frozen is not None:
+        tokens_of = EncodedWindows(stored, _encoder_of(frozen), keep_bytes=_KEPT_BYTES)
+    for task, head in heads.items():
+        _prepare(head, training, tokens_of, options)
+        if options.start is not None:
             start_from(head, options.start / task, options.start / next(iter(store.tasks)))
-    draw = balanced(training, tasks[0], options.seed)
-    tokens_of = WindowTokens(store)
-    optimizer = torch.optim.AdamW(_parameter_groups(heads, options.weight_decay), lr=options.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, options.learning_rate, options.steps, pct_start=0.1
-    )
-    with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[state]}")) as progress:
-        bar = progress.add_task("Fitting heads", total=options.steps, state="")
-        for step in range(options.steps):
-            windows = draw(options.batch_size)
-            tokens = drop_tokens(tokens_of(windows), options.token_dropout)
-            losses = {}
-            for task, head in heads.items():
-                with torch.autocast("cpu", torch.bfloat16):
-                    logits = head(tokens)
-                targets = _targets(windows, head)
-                losses[task] = F.cross_entropy(
-                    logits.float(), targets, label_smoothing=options.label_smoothing
-                )
-            optimizer.zero_grad(set_to_none=True)
-            torch.stack(list(losses.values())).sum().backward()
-            optimizer.step()
-            schedule.step()
-            if step % 25 == 24 or step + 1 == options.steps:
-                state = " ".join(f"{task} {loss:.3f}" for task, loss in losses.items())
-                progress.update(bar, completed=step + 1, state=state)
-            if step % 250 == 249:
-                shares = {task: accuracy(head, validation, tokens_of) for task, head in heads.items()}
-                state = " ".join(f"{task} {share:.3f}" for task, share in shares.items())
-                progress.console.print(f"step {step + 1}: validation accuracy {state}")
-    sliding = sliding_windows(store, "validation", lag_seconds=options.lag_seconds)[::3]
+    if through is None:
+        steps, curve = run(heads, training, validation, tokens_of, options, checkpoints, store, console)
+        used, trained = frozen, 0
+    else:
+        encoder = through.encoder
+        steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
+        used, trained = through.finish(backbone_out), through.adapted.num_trained()
+        tokens_of = EncodedWindows(stored, _encoder_of(used))
     for head in heads.values():
-        logits, targets = window_logits(head, sliding, tokens_of)
-        head.config = replace(head.config, temperature=fit_temperature(logits, targets))
-    return {task: head.eval() for task, head in heads.items()}
+        head.to("cpu").eval()
+        if used is not None:
+            head.config = replace(head.config, backbone=used.identity)
+        _calibrate(head, store, split, tokens_of, options)
+    return Fitted(heads, split, steps, curve, used, trained)
+
+
+def _encoder_of(backbone: Backbone) -> WindowEncoder:
+    return WindowEncoder(backbone.tower, backbone.preprocess)
 
 
 def save_heads(heads: dict[str, Head], out: Path) -> None:
@@ -130,56 +150,83 @@ def start_from(head: Head, own: Path, other: Path) -> None:
         head.load_state_dict(kept, strict=False)
 
 
-def head_config(store: TokenStore, task: str, options: FitOptions) -> HeadConfig:
-    """The config of a head of `task` on the store's backbone."""
+def head_config(
+    store: TokenStore, task: str, options: FitOptions, backbone: BackboneIdentity | None = None
+) -> HeadConfig:
+    """The config of a head of `task` on a backbone; by default the store's."""
+    backbone = backbone or store.backbone
+    dim = backbone.dim
+    about = tasks_of(store)[task]
     return HeadConfig(
         task=task,
-        labels=tuple(store.tasks[task].labels),
-        symmetric_pairs=tuple(store.tasks[task].symmetric_pairs),
-        idle_label=store.tasks[task].idle,
+        labels=tuple(about.labels),
+        symmetric_pairs=tuple(about.symmetric_pairs),
+        idle_label=about.idle,
         clip=store.clip,
         probe=ProbeConfig(
-            dim=store.backbone.dim, num_heads=options.num_heads, normalization=options.normalization
+            dim=dim,
+            num_heads=next(h for h in range(min(options.num_heads, dim), 0, -1) if dim % h == 0),
+            kind=options.probe,
+            normalization=options.normalization,
+            token_pooling=options.token_pooling,
+            options=options.step,
         ),
-        backbone=store.backbone,
+        backbone=backbone,
     )
 
 
-def drop_tokens(tokens: Tensor, share: float) -> Tensor:
-    """Leave out a random `share` of the patch places of tokens (B, T, P, D), the same ones in every frame.
+def training_windows(
+    store: TokenStore, tasks: Sequence[str], split: Split, options: FitOptions
+) -> list[Window]:
+    """The windows that heads are fitted on, each also backwards if something can be learned of that.
 
-    Places rather than single tokens: what moves is then still seen to move.
+    Raises:
+        SplitError: there are no training clips.
     """
-    places = tokens.shape[2]
-    kept = torch.randperm(places)[: max(1, round(places * (1 - share)))]
-    return tokens[:, :, kept]
+    about = tasks_of(store)
+    partner = partners({task: about[task].symmetric_pairs for task in tasks})
+    turned = partner if options.time_reversal or DIRECTION in tasks else None
+    clips = split.of("train")
+    if store.sampling == "grid":
+        return sliding_windows(store, clips, lag_seconds=options.lag_seconds, partner=turned)
+    windows = [w for w in clip_windows(store, clips) if any(label_of(w, task) for task in tasks)]
+    if turned is None:
+        return windows
+    configs = [head_config(store, task, options) for task in tasks]
+    useful = torch.zeros(2 * len(windows))
+    both = with_backwards(windows, turned)
+    for config in configs:
+        useful += targets_of(
+            both, config, time_reversal=options.time_reversal, reversal_penalty=options.reversal_penalty
+        )[1]
+    return [window for window, weight in zip(both, useful.tolist(), strict=True) if weight > 0]
 
 
-@torch.no_grad()
-def window_logits(
-    head: Head, windows: list[Window], tokens_of: WindowTokens, batch: int = 32
-) -> tuple[Tensor, Tensor]:
-    """Logits (N, K) of windows, and the indices (N,) of their labels."""
-    logits = [head(tokens_of(windows[i : i + batch]).float()) for i in range(0, len(windows), batch)]
-    return torch.cat(logits), _targets(windows, head)
+def _prepare(head: Head, windows: Sequence[Window], tokens_of: Tokens, options: FitOptions) -> None:
+    """Scale the temporal embeddings, and measure channels where they are to be normalised."""
+    position = getattr(head.probe, "position", None)
+    if isinstance(position, nn.Parameter):
+        nn.init.normal_(position, std=options.position_std)
+    if options.normalization == "channel":
+        sample = windows[:: max(1, len(windows) // 256)]
+        flat = torch.cat([head.pooling(tokens_of([w]).float()).flatten(0, 2) for w in sample])
+        head.normalization.fit(flat.mean(0), flat.std(0))
 
 
-def accuracy(head: Head, windows: list[Window], tokens_of: WindowTokens) -> float:
-    """Share of windows whose likeliest label is theirs."""
+def _calibrate(head: Head, store: TokenStore, split: Split, tokens_of: Tokens, options: FitOptions) -> None:
+    """Fit temperature and rejection threshold on the validation clips, if there are any."""
+    if not split.validation:
+        return
+    if store.sampling == "grid":
+        windows = sliding_windows(store, split.validation, lag_seconds=options.lag_seconds)[::3]
+    else:
+        windows = clip_windows(store, split.validation)
+    if head.config.task == DIRECTION:
+        windows = with_backwards(windows, {})
     logits, targets = window_logits(head, windows, tokens_of)
-    return float((logits.argmax(-1) == targets).float().mean())
-
-
-def _targets(windows: list[Window], head: Head) -> Tensor:
-    index = {label: i for i, label in enumerate(head.config.labels)}
-    return torch.tensor([index[window.labels[head.config.task]] for window in windows])
-
-
-def _parameter_groups(heads: dict[str, Head], weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices; none for embeddings and biases, whose scale is meant."""
-    parameters: list[tuple[str, nn.Parameter]] = [
-        p for head in heads.values() for p in head.named_parameters()
-    ]
-    decayed = [p for name, p in parameters if p.ndim == 2 and "position" not in name]
-    rest = [p for name, p in parameters if p.ndim != 2 or "position" in name]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    if len(targets) == 0:
+        return
+    temperature = fit_temperature(logits, targets)
+    probabilities = torch.softmax(logits / temperature, dim=-1)
+    threshold = fit_rejection_threshold(probabilities, targets, accuracy=options.accepted_accuracy)
+    head.config = replace(head.config, temperature=temperature, rejection_threshold=threshold)

@@ -12,6 +12,11 @@ import torch
 from transformers import ViTConfig, ViTModel
 
 from step_ros.backbones import Backbone
+from step_ros.frames import ClipSpec
+from step_ros.training.datasets import read_dataset
+from step_ros.training.extract import ExtractOptions, extract
+from step_ros.training.sampling import ClipSampling
+from step_ros.training.token_store import TokenStore
 
 FRAMES = 40  # at 10 Hz: 2 s of rightwards motion, then 2 s of leftwards
 
@@ -55,3 +60,17 @@ def clips_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "direction:\n  labels: [right, left]\n  symmetric_pairs: [[right, left]]\n"
     )
     return folder / "clips.csv"
+
+
+@pytest.fixture(scope="session")
+def grid_store(clips_csv: Path, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
+    """Windows of 4 frames that slide over whole videos."""
+    out = tmp_path_factory.mktemp("grid_store")
+    return extract(read_dataset(clips_csv), backbone, ExtractOptions(ClipSpec(4, 0.4), batch_size=7), out)
+
+
+@pytest.fixture(scope="session")
+def clip_store(clips_csv: Path, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
+    """8 frames of each clip, in 2 views."""
+    out = tmp_path_factory.mktemp("clip_store")
+    return extract(read_dataset(clips_csv), backbone, ExtractOptions(ClipSampling(8, 0.1), views=2), out)

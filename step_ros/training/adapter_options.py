@@ -1,0 +1,26 @@
+"""Whether the backbone is adapted while heads are fitted, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from step_ros.peft import ADAPTERS
+
+
+@dataclass(frozen=True)
+class AdapterOptions:
+    """An adapter to train with the heads, on a store of pixels (`step-ros extract --pixels`)."""
+
+    kind: str = ""
+    """vpt_shallow, vpt_deep, adaptformer, st_adapter, m2_clip or vita_clip; empty adapts nothing."""
+    size: int | None = None
+    """Prompts (VPT, Vita-CLIP) or channels of the bottleneck (the others); as published by default."""
+    learning_rate: float = 5e-4
+    """AdamW's, at its peak, of the adapter; the heads have their own."""
+    checkpointing: bool = True
+    """Whether blocks are computed again on the way back: far less memory, about a third more time."""
+
+    def __post_init__(self) -> None:
+        """Check the kind."""
+        if self.kind and self.kind not in ADAPTERS:
+            raise ValueError(f"unknown adapter {self.kind!r}; known are {', '.join(ADAPTERS)}")

@@ -1,0 +1,41 @@
+"""Reads a folder of videos a class: `ROOT/CLASS/*.mp4`, or `ROOT/SPLIT/CLASS/*.mp4`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from step_ros.training.datasets.labelled_clips import (
+    SPLITS,
+    ClipsError,
+    ClipSet,
+    LabelledClip,
+    TaskLabels,
+    labels_found,
+)
+from step_ros.training.datasets.symmetric_pairs import propose_pairs
+
+TASK = "action"
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+
+
+def read_class_folders(root: Path) -> ClipSet:
+    """Every video below `root`, labelled by its folder; the one task is called "action".
+
+    Raises:
+        ClipsError: there are no videos two or three levels below `root`.
+    """
+    clips = []
+    for video in sorted(video_files(root)):
+        *above, label, _ = video.relative_to(root).parts if video.parent != root else ("", "")
+        split = SPLITS.get(above[-1].lower(), "") if above else ""
+        if label and (not above or (len(above) == 1 and split)):
+            clips.append(LabelledClip(video, {TASK: label}, split=split, where=str(video.relative_to(root))))
+    if not clips:
+        raise ClipsError(f"{root} has no videos in CLASS/ or SPLIT/CLASS/ folders (train, validation, test)")
+    labels = labels_found(clips, TASK)
+    return ClipSet(root, clips, {TASK: TaskLabels(labels, propose_pairs(labels))})
+
+
+def video_files(root: Path) -> list[Path]:
+    """All video files below a folder, by their suffix."""
+    return [path for path in root.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]

@@ -1,0 +1,198 @@
+"""Reads labelled stretches of video from a csv: `video`, and one column a task.
+
+More columns are known by name: `start` and `end` (seconds; the whole video where they are missing or empty),
+and `split`. Nearly symmetric pairs may stand in comments above the header,
+
+    # atomic_action: open <-> close, pick_up <-> put_down
+
+or, with more that a csv cannot say, in a YAML beside it (`clips.yaml` beside `clips.csv`): a task's labels in
+order, its pairs, and which label means that nothing happens.
+
+    atomic_action:
+      idle: idle
+      symmetric_pairs: [[open, close], [pick_up, put_down]]
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from step_ros.training.datasets.labelled_clips import (
+    SPLITS,
+    ClipsError,
+    ClipSet,
+    LabelledClip,
+    TaskLabels,
+    known_classes_only,
+    labels_found,
+)
+from step_ros.training.datasets.symmetric_pairs import propose_pairs
+
+FIXED_COLUMNS = ("video", "start", "end", "split")
+
+
+def read_clips_csv(path: Path, *, tasks: Sequence[str] = (), group: str | None = None) -> ClipSet:
+    """Read a csv of clips; videos are relative to it.
+
+    A task whose pairs are said nowhere gets those that its class names propose (see `propose_pairs`).
+
+    Args:
+        path: the csv.
+        tasks: columns that are tasks; by default all but the fixed ones and `group`.
+        group: column that names what must not be on both sides of a split, such as a scene.
+
+    Returns:
+        Its clips; a line that cannot be used is among the problems.
+
+    Raises:
+        ClipsError: the csv or its YAML cannot be read, a column is missing, or no line can be used.
+    """
+    comments, columns, rows = _read_rows(path)
+    known = {*FIXED_COLUMNS, *([group] if group else [])}
+    chosen = list(tasks) or [name for name in columns if name not in known]
+    missing = [name for name in ("video", *tasks, *([group] if group else [])) if name not in columns]
+    if missing or not chosen:
+        raise ClipsError(
+            f"{path}:{1 + len(comments)}: columns are {columns}; expected video and "
+            f"{', '.join(missing) if missing else 'a task'}"
+        )
+    problems: list[str] = []
+    clips = []
+    for line, row in rows:
+        clip = _clip(path, line, row, chosen, group, problems)
+        if clip is not None:
+            clips.append(clip)
+    if not clips:
+        raise ClipsError("\n".join([f"{path} has no clips that can be used", *problems]))
+    found = ClipSet(path.parent, clips, _tasks(path, clips, comments, columns, chosen), problems)
+    return known_classes_only(found)
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[str], list[tuple[int, dict[str, str]]]]:
+    """Comments above the header, the header, and each row with its line."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClipsError(f"{path} cannot be read: {error}") from error
+    comments = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        comments.append(line)
+    reader = csv.DictReader(lines[len(comments) :], skipinitialspace=True)
+    try:
+        columns = list(reader.fieldnames or ())
+        rows = [(reader.line_num + len(comments), row) for row in reader]
+    except csv.Error as error:
+        raise ClipsError(f"{path}:{reader.line_num + len(comments)}: no csv: {error}") from error
+    if not rows:
+        raise ClipsError(f"{path} has {'a header but ' if columns else ''}no clips")
+    return comments, columns, rows
+
+
+def _clip(
+    path: Path, line: int, row: dict[str, str], tasks: Sequence[str], group: str | None, problems: list[str]
+) -> LabelledClip | None:
+    """A row as a clip; None, and a problem, if it makes no sense."""
+    where = f"{path.name}:{line}"
+    labels = {task: row[task].strip() for task in tasks if (row.get(task) or "").strip()}
+    if not (row.get("video") or "").strip() or not labels:
+        what = "video" if labels else ", ".join(tasks)
+        problems.append(f"{where}: no value for {what}")
+        return None
+    start, end = (row.get("start") or "").strip(), (row.get("end") or "").strip()
+    try:
+        times = (float(start) if start else 0.0, float(end) if end else None)
+    except ValueError:
+        problems.append(f"{where}: start and end must be seconds, found {start!r}, {end!r}")
+        return None
+    if not 0 <= times[0] < (float("inf") if times[1] is None else times[1]):
+        problems.append(f"{where}: a clip must end after it starts, found {start or 0} to {end} s")
+        return None
+    split = (row.get("split") or "").strip()
+    return LabelledClip(
+        video=path.parent / row["video"].strip(),
+        labels=labels,
+        start=times[0],
+        end=times[1],
+        split=SPLITS.get(split.lower(), split),
+        group=(row.get(group) or "").strip() if group else "",
+        where=where,
+    )
+
+
+def _tasks(
+    path: Path, clips: list[LabelledClip], comments: list[str], columns: list[str], chosen: Sequence[str]
+) -> dict[str, TaskLabels]:
+    """Each task's labels and pairs: of the YAML, of the comments, or proposed."""
+    beside = path.with_suffix(".yaml")
+    described = _read_descriptions(beside)
+    unknown = set(described) - set(columns)
+    if unknown:
+        raise ClipsError(f"{beside} describes {', '.join(sorted(unknown))}; the csv has {', '.join(columns)}")
+    tasks = {}
+    for task in chosen:
+        says = described.get(task, {})
+        found = labels_found(clips, task)
+        labels = list(says.get("labels", found))
+        pairs = says.get("symmetric_pairs", _pairs_in_comments(comments, task))
+        if pairs is None:
+            pairs = propose_pairs(labels)
+        task_labels = TaskLabels(labels, pairs, says.get("idle"))
+        named = {*task_labels.symmetric_labels, *([says["idle"]] if "idle" in says else [])}
+        if named - set(labels):
+            raise ClipsError(
+                f"{beside if says else path}: {', '.join(sorted(named - set(labels)))} is no label of "
+                f"{task}, which has {', '.join(labels)}"
+            )
+        tasks[task] = task_labels
+    return tasks
+
+
+def _read_descriptions(path: Path) -> dict[str, dict[str, Any]]:
+    """What the YAML, if there is one, says of tasks."""
+    try:
+        described: Any = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ClipsError(f"{path} cannot be read: {error}") from error
+    if not isinstance(described, dict) or not all(isinstance(name, str) for name in described):
+        raise ClipsError(f"{path} must describe tasks by name, found {described!r}")
+    for task, says in described.items():
+        if not _describes_a_task(says):
+            raise ClipsError(
+                f"{path}: {task} may have labels (a list), symmetric_pairs (a list of two labels each) and "
+                f"idle (a label), found {says!r}"
+            )
+    return described
+
+
+def _describes_a_task(says: object) -> bool:
+    """Whether a task's entry in the YAML has the form that the module's docstring shows."""
+    if not isinstance(says, dict):
+        return False
+    labels, pairs, idle = says.get("labels", []), says.get("symmetric_pairs", []), says.get("idle", "")
+    return (
+        _are_labels(labels)
+        and isinstance(pairs, list)
+        and all(_are_labels(pair) and len(pair) == 2 for pair in pairs)
+        and isinstance(idle, str)
+    )
+
+
+def _are_labels(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(label, str) for label in value)
+
+
+def _pairs_in_comments(comments: list[str], task: str) -> list[tuple[str, str]] | None:
+    """Pairs from `# task: a <-> b, c <-> d`; None if no comment is about the task."""
+    for comment in comments:
+        name, colon, pairs = comment.lstrip("# ").partition(":")
+        if colon and name.strip() == task:
+            sides = [pair.split("<->") for pair in pairs.split(",") if pair.strip()]
+            return [(a.strip(), b.strip()) for a, b in sides]
+    return None

@@ -1,0 +1,125 @@
+"""Reads HRI-30 (Iodice et al., ICPR 2022): 30 actions of a person beside an industrial robot.
+
+On disk, as it is handed out: videos `CIDxx_SIDyy_VIDzz.avi` (class, subject, take) in folders for training
+and test, and `train_set_labels.csv`, a video and its class a line. A video that no csv names is of the
+class that its name says.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from step_ros.training.datasets.class_folders import video_files
+from step_ros.training.datasets.labelled_clips import (
+    SPLITS,
+    ClipsError,
+    ClipSet,
+    LabelledClip,
+    TaskLabels,
+    known_classes_only,
+)
+
+TASK = "fine_grained_action"
+
+CLASSES = (
+    "DeliverObject",
+    "MoveBackwardsWhileDrilling",
+    "MoveBackwardsWhilePolishing",
+    "MoveDiagonallyBackwardLeftWithDrill",
+    "MoveDiagonallyBackwardLeftWithPolisher",
+    "MoveDiagonallyBackwardRightWithDrill",
+    "MoveDiagonallyBackwardRightWithPolisher",
+    "MoveDiagonallyForwardLeftWithDrill",
+    "MoveDiagonallyForwardLeftWithPolisher",
+    "MoveDiagonallyForwardRightWithDrill",
+    "MoveDiagonallyForwardRightWithPolisher",
+    "MoveForwardWhileDrilling",
+    "MoveForwardWhilePolishing",
+    "MoveLeftWhileDrilling",
+    "MoveLeftWhilePolishing",
+    "MoveRightWhileDrilling",
+    "MoveRightWhilePolishing",
+    "NoCollaborativeWithDrill",
+    "NoCollaborativeWithPolisher",
+    "PickUpDrill",
+    "PickUpPolisher",
+    "PickUpTheObject",
+    "PutDownDrill",
+    "PutDownPolisher",
+    "UsingTheDrill",
+    "UsingThePolisher",
+    "Walking",
+    "WalkingWithObject",
+    "WalkingWithDrill",
+    "WalkingWithPolisher",
+)
+"""In the order of their numbers, from CID01 on."""
+
+SYMMETRIC_PAIRS = [
+    ("PickUpDrill", "PutDownDrill"),
+    ("PickUpPolisher", "PutDownPolisher"),
+    ("MoveForwardWhileDrilling", "MoveBackwardsWhileDrilling"),
+    ("MoveForwardWhilePolishing", "MoveBackwardsWhilePolishing"),
+    ("MoveLeftWhileDrilling", "MoveRightWhileDrilling"),
+    ("MoveLeftWhilePolishing", "MoveRightWhilePolishing"),
+    # The way back from backward-left is forward-right.
+    ("MoveDiagonallyForwardRightWithDrill", "MoveDiagonallyBackwardLeftWithDrill"),
+    ("MoveDiagonallyForwardRightWithPolisher", "MoveDiagonallyBackwardLeftWithPolisher"),
+    ("MoveDiagonallyForwardLeftWithDrill", "MoveDiagonallyBackwardRightWithDrill"),
+    ("MoveDiagonallyForwardLeftWithPolisher", "MoveDiagonallyBackwardRightWithPolisher"),
+]
+"""The 20 nearly symmetric classes of the STEP paper (section IV-A); 10 others."""
+
+_NAME = re.compile(r"CID(\d+)_SID(\d+)_VID(\d+)", re.IGNORECASE)
+
+
+def read_hri30(root: Path) -> ClipSet:
+    """Read HRI-30 from the folder that holds its videos and csv.
+
+    Raises:
+        ClipsError: there are no videos of HRI-30 below `root`, or a csv cannot be read.
+    """
+    problems: list[str] = []
+    named = _labels_of_csv(root, problems)
+    clips = []
+    for video in sorted(video_files(root)):
+        match = _NAME.fullmatch(video.stem)
+        if match is None:
+            continue
+        number = int(match[1])
+        label, where = named.pop(video.stem, ("", str(video.relative_to(root))))
+        if not label and 1 <= number <= len(CLASSES):
+            label = CLASSES[number - 1]
+        split = next((SPLITS[part] for part in _parts(video, root) if part in SPLITS), "")
+        labels = {TASK: label or f"CID{match[1]}"}
+        clips.append(LabelledClip(video, labels, split=split, group=f"SID{match[2]}", where=where))
+    if not clips:
+        raise ClipsError(f"{root} has no videos named CIDxx_SIDyy_VIDzz, as those of HRI-30 are")
+    problems += [f"{where}: there is no video {stem}" for stem, (_, where) in named.items()]
+    tasks = {TASK: TaskLabels(list(CLASSES), SYMMETRIC_PAIRS)}
+    return known_classes_only(ClipSet(root, clips, tasks, problems))
+
+
+def _labels_of_csv(root: Path, problems: list[str]) -> dict[str, tuple[str, str]]:
+    """Of each video's stem, its class and where a csv says so."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in sorted(root.rglob("*labels*.csv")):
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            for row in reader:
+                where = f"{path.relative_to(root)}:{reader.line_num}"
+                if len(row) >= 2 and _NAME.fullmatch(Path(row[0]).stem):
+                    label = row[1].strip()
+                    if label.isdigit() and 1 <= int(label) <= len(CLASSES):
+                        label = CLASSES[int(label) - 1]
+                    found[Path(row[0]).stem] = (label, where)
+                elif row and reader.line_num > 1:  # a header is no problem
+                    problems.append(f"{where}: expected a video and its class, found {row}")
+    return found
+
+
+def _parts(video: Path, root: Path) -> list[str]:
+    """Words in the names of the folders above a video: train_set gives train and set."""
+    return [word for part in video.relative_to(root).parts[:-1] for word in part.lower().split("_")]

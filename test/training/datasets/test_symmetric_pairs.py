@@ -1,0 +1,51 @@
+"""Pairs proposed from class names: those of the published data sets, and none that is a guess."""
+
+from __future__ import annotations
+
+import pytest
+
+from step_ros.training.datasets import drive_and_act, hri30, ikea_asm, propose_pairs
+
+
+def unordered(pairs: list[tuple[str, str]]) -> set[frozenset[str]]:
+    return {frozenset(pair) for pair in pairs}
+
+
+@pytest.mark.parametrize(
+    ("classes", "pairs", "symmetric", "others"),
+    [
+        (hri30.CLASSES, hri30.SYMMETRIC_PAIRS, 20, 10),
+        (tuple(ikea_asm.CLASSES), ikea_asm.SYMMETRIC_PAIRS, 14, 19),
+        (drive_and_act.CLASSES, drive_and_act.SYMMETRIC_PAIRS, 20, 14),
+    ],
+    ids=["HRI-30", "IKEA-ASM", "Drive&Act"],
+)
+def test_published_splits_come_out_of_the_names(
+    classes: tuple[str, ...], pairs: list[tuple[str, str]], symmetric: int, others: int
+) -> None:
+    assert unordered(propose_pairs(classes)) == unordered(pairs)
+    paired = {label for pair in pairs for label in pair}
+    assert paired <= set(classes)
+    assert (len(paired), len(set(classes) - paired)) == (symmetric, others)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["take_from_drawer", "put_into_drawer", "wave"], [("take_from_drawer", "put_into_drawer")]),
+        (["knock_over", "place_upright", "pick", "move_near"], [("knock_over", "place_upright")]),
+        (["screw in bulb", "unscrew bulb"], [("screw in bulb", "unscrew bulb")]),
+        (
+            ["move it closer to me", "move it away from me"],
+            [("move it closer to me", "move it away from me")],
+        ),
+        (["pull it out of the box", "push it onto the box"], []),
+        (["open box", "close lid"], []),
+        (["open", "close", "shut"], []),
+        (["put", "pick", "take"], []),
+        (["cup", "drawer"], []),
+        ([], []),
+    ],
+)
+def test_proposals(labels: list[str], expected: list[tuple[str, str]]) -> None:
+    assert propose_pairs(labels) == expected

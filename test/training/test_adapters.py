@@ -1,0 +1,189 @@
+"""Training through the backbone: the same commands' inside, on pixels instead of tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from step_ros.backbones import Backbone
+from step_ros.evaluation.judge import judge
+from step_ros.peft import AdapterError
+from step_ros.peft.adapter_folder import load_backbone
+from step_ros.perception.loading import load_perceiver
+from step_ros.training.adapter_options import AdapterOptions
+from step_ros.training.datasets import read_dataset
+from step_ros.training.extract import ExtractOptions, extract
+from step_ros.training.fit import fit, save_heads
+from step_ros.training.fit_options import FitOptions, OptionsError, read_options
+from step_ros.training.raw_patches import EncodedWindows, RawPatches, WindowEncoder, to_images, to_patches
+from step_ros.training.sampling import ClipSampling
+from step_ros.training.token_store import TokenStore
+from step_ros.training.windows import WindowTokens, clip_windows
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def backbone_folder(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> Path:
+    """The backbone of the stores, in a folder."""
+    folder = tmp_path_factory.mktemp("plain")
+    backbone.network.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(
+        '{"size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}'
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pixel_store(clips_csv: Path, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
+    """6 frames of each clip, as they are."""
+    out = tmp_path_factory.mktemp("pixel_store")
+    options = ExtractOptions(ClipSampling(6, 0.1), dtype="uint8")
+    return extract(read_dataset(clips_csv), RawPatches(backbone), options, out)
+
+
+def fast(kind: str, **options: object) -> FitOptions:
+    return FitOptions(
+        steps=3,
+        batch_size=4,
+        num_heads=2,
+        check_every=2,
+        adapter=AdapterOptions(kind, size=4),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_patches_of_pixels_become_the_image_again() -> None:
+    images = torch.randint(0, 256, (2, 3, 24, 32), dtype=torch.uint8)
+    patches = to_patches(images, 8)
+    assert patches.shape == (2, 12, 192)
+    assert torch.equal(patches[1, 5].reshape(3, 8, 8), images[1, :, 8:16, 8:16])
+    assert torch.equal(to_images(patches, (24, 32), 8), images)
+
+
+def test_stored_pixels_give_the_backbone_s_own_tokens(
+    pixel_store: TokenStore, backbone: Backbone, clips_csv: Path, tmp_path: Path
+) -> None:
+    tokens = extract(
+        read_dataset(clips_csv), backbone, ExtractOptions(ClipSampling(6, 0.1), dtype="float32"), tmp_path
+    )
+    windows = clip_windows(pixel_store, pixel_store.clips)
+    encoder = WindowEncoder(backbone.tower, backbone.preprocess)
+    found = EncodedWindows(WindowTokens(pixel_store), encoder)(windows)
+    torch.testing.assert_close(found, WindowTokens(tokens)(clip_windows(tokens, tokens.clips)))
+
+
+@pytest.mark.parametrize("kind", ["adaptformer", "vpt_deep", "st_adapter"])
+@pytest.mark.parametrize("probe", ["linear", "step"])
+def test_adapter_and_head_learn_together_and_are_judged_as_they_were_trained(
+    kind: str, probe: str, pixel_store: TokenStore, backbone_folder: Path, tmp_path: Path
+) -> None:
+    options = fast(kind, probe=probe)
+    fitted = fit(
+        pixel_store,
+        ["direction"],
+        options,
+        checkpoints=tmp_path,
+        console=QUIET,
+        backbone=backbone_folder,
+        backbone_out=tmp_path / "backbone",
+    )
+    assert fitted.steps == 3 and fitted.adapter_parameters > 0
+    save_heads(fitted.heads, tmp_path)
+    adapted = load_backbone(tmp_path / "backbone", windows=True)
+    plain = Backbone.from_pretrained(backbone_folder)
+    assert fitted.backbone is not None and adapted.identity.same_tokens(fitted.backbone.identity)
+    assert not adapted.identity.same_tokens(plain.identity)
+    head = fitted.heads["direction"]
+    head.check_backbone(adapted.identity)
+    judged = judge(head, pixel_store, fitted.split.validation, adapted)
+    assert judged.metrics.clips == 4
+    # What the training saw at its end is what is judged.
+    assert judged.metrics.top1 == pytest.approx(fitted.curve[-1]["direction validation accuracy"])
+
+
+def test_adapted_backbone_serves_the_online_pipeline(
+    pixel_store: TokenStore, backbone_folder: Path, tmp_path: Path
+) -> None:
+    fitted = fit(
+        pixel_store,
+        ["direction"],
+        fast("vpt_deep"),
+        console=QUIET,
+        backbone=backbone_folder,
+        backbone_out=tmp_path / "backbone",
+    )
+    save_heads(fitted.heads, tmp_path)
+    perceiver = load_perceiver([tmp_path / "direction"], engine="eager")
+    assert perceiver.backbone.identity.same_tokens(fitted.heads["direction"].config.backbone)
+    tokens = perceiver.backbone.encode(np.zeros((1, 32, 32, 3), np.uint8))
+    assert tokens.shape == (1, 16, 32)
+
+
+def test_adapter_of_one_task_is_reused_as_it_is_for_another(
+    pixel_store: TokenStore, backbone_folder: Path, tmp_path: Path
+) -> None:
+    fit(pixel_store, ["direction"], fast("st_adapter"), console=QUIET, backbone=backbone_folder,
+        backbone_out=tmp_path)  # fmt: skip
+    adapted = load_backbone(tmp_path, windows=True)
+    fitted = fit(pixel_store, ["direction"], fast(""), console=QUIET, backbone=tmp_path)
+    assert fitted.backbone is not None and fitted.adapter_parameters == 0
+    assert fitted.backbone.identity.same_tokens(adapted.identity)
+    head = fitted.heads["direction"]
+    assert judge(head, pixel_store, fitted.split.validation, adapted).metrics.clips == 4
+
+
+def test_killed_training_goes_on_to_the_same_weights(
+    pixel_store: TokenStore, backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import step_ros.training.training_loop as loop
+
+    whole = fit(pixel_store, ["direction"], fast("adaptformer"), console=QUIET, backbone=backbone_folder)
+    save = loop.save_checkpoint
+
+    def save_and_die(*arguments: object) -> None:
+        save(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        fit(pixel_store, ["direction"], fast("adaptformer"), checkpoints=tmp_path, console=QUIET,
+            backbone=backbone_folder)  # fmt: skip
+    monkeypatch.setattr(loop, "save_checkpoint", save)
+    again = fit(pixel_store, ["direction"], fast("adaptformer"), checkpoints=tmp_path, console=QUIET,
+                backbone=backbone_folder)  # fmt: skip
+    assert whole.backbone is not None and again.backbone is not None
+    assert whole.backbone.identity.sha256 == again.backbone.identity.sha256
+
+
+def test_what_does_not_fit_is_named_before_training(
+    pixel_store: TokenStore, clip_store: TokenStore, backbone_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(AdapterError, match="holds tokens; extract with --pixels"):
+        fit(clip_store, ["direction"], fast("vpt_deep"), console=QUIET, backbone=backbone_folder)
+    with pytest.raises(AdapterError, match="holds pixels: adapt a backbone"):
+        fit(pixel_store, ["direction"], fast(""), console=QUIET)
+    with pytest.raises(AdapterError, match="name the backbone to adapt with --backbone"):
+        fit(pixel_store, ["direction"], fast("vpt_deep"), console=QUIET)
+    other = Backbone.from_pretrained(backbone_folder)
+    with torch.no_grad():
+        other.network.layernorm.weight.add_(1)
+    other.network.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_bytes(
+        (backbone_folder / "preprocessor_config.json").read_bytes()
+    )
+    with pytest.raises(AdapterError, match="holds pixels for .*, not for"):
+        fit(pixel_store, ["direction"], fast("vpt_deep"), console=QUIET, backbone=tmp_path)
+
+
+def test_adapter_in_a_yaml_of_options(tmp_path: Path) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text("adapter: {kind: st_adapter, size: 96}\n")
+    assert read_options(path).adapter == AdapterOptions("st_adapter", size=96)
+    path.write_text("adapter: {kind: lora}\n")
+    with pytest.raises(OptionsError, match="unknown adapter 'lora'"):
+        read_options(path)
