@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -9,12 +11,14 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from step_ros.evaluation.clip_metrics import ClipMetrics, clip_metrics
-from step_ros.training.token_store import TokenStore
-from step_ros.training.windows import Window, WindowTokens, centred_windows
+from step_ros.training.token_store import StoredClip, TokenStore
+from step_ros.training.windows import WindowTokens, clip_windows
 
 
-def mean_pooled_linear_probe(store: TokenStore, task: str, split: str) -> ClipMetrics:
-    """Fit logistic regression on the train split's clips and judge it on `split`.
+def mean_pooled_linear_probe(
+    store: TokenStore, task: str, train: Sequence[StoredClip], test: Sequence[StoredClip]
+) -> ClipMetrics:
+    """Fit logistic regression on some clips of a store and judge it on others.
 
     A mean over frames is the same forwards and backwards, so what it finds of direction stands in the frames
     themselves: on nearly symmetric pairs it should stay near chance.
@@ -23,15 +27,16 @@ def mean_pooled_linear_probe(store: TokenStore, task: str, split: str) -> ClipMe
     index = {label: i for i, label in enumerate(labels)}
     tokens_of = WindowTokens(store)
 
-    def features(windows: list[Window]) -> tuple[Tensor, Tensor]:
+    def features(clips: Sequence[StoredClip]) -> tuple[Tensor, Tensor]:
+        windows = [window for window in clip_windows(store, clips) if task in window.labels]
         means = torch.cat([tokens_of([window]).float().mean((1, 2)) for window in windows])
         return means, torch.tensor([index[window.labels[task]] for window in windows])
 
-    means, targets = features(centred_windows(store, "train"))
+    means, targets = features(train)
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
         means.numpy(), targets.numpy()
     )
-    means, targets = features(centred_windows(store, split))
+    means, targets = features(test)
     logits = torch.full((len(targets), len(labels)), -torch.inf)
     logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(
         probe.predict_log_proba(means.numpy())

@@ -38,6 +38,18 @@ class TruthChange:
     """The true label, or `UNLABELLED`."""
 
 
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of time with one label."""
+
+    label: str
+    """Its label."""
+    start_ns: int
+    """When it begins."""
+    end_ns: int
+    """When it ends; after `start_ns`."""
+
+
 class TruthTimeline:
     """The truth of one task over time.
 
@@ -64,6 +76,21 @@ class TruthTimeline:
         """The true label at a time; `UNLABELLED` before the first."""
         index = bisect.bisect_right(self._onsets, stamp_ns) - 1
         return self.changes[index].label if index >= 0 else UNLABELLED
+
+    def overlaps(self, first_ns: int, last_ns: int) -> bool:
+        """Whether any label is known between two times, both included."""
+        return self.at(first_ns) != UNLABELLED or any(
+            first_ns <= change.onset_ns <= last_ns and change.label != UNLABELLED for change in self.changes
+        )
+
+    def segments(self, end_ns: int) -> list[Segment]:
+        """The stretches of known labels, in the order of time; the last change holds until `end_ns`."""
+        ends = [*self._onsets[1:], max(end_ns, self._onsets[-1])] if self._onsets else []
+        return [
+            Segment(change.label, change.onset_ns, stop_ns)
+            for change, stop_ns in zip(self.changes, ends, strict=True)
+            if change.label != UNLABELLED and change.onset_ns < stop_ns
+        ]
 
 
 def accuracy(updates: Iterable[Update], truth: TruthTimeline) -> float:

@@ -55,3 +55,29 @@ def test_without_pairs_nothing_is_symmetric() -> None:
 def test_no_clips_is_an_error() -> None:
     with pytest.raises(ValueError, match="no clips"):
         clip_metrics(torch.zeros(0, 4), torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), LABELS, PAIRS)
+
+
+def test_the_choice_between_a_class_and_its_partner() -> None:
+    truth = indices("open", "close", "wave")
+    logits = answers("wave", "open", "wave")
+    logits[0, LABELS.index("open")] = 1.0  # not the answer, but before "close"
+    metrics = clip_metrics(logits, logits, truth, LABELS, PAIRS)
+    assert metrics.symmetric == 0.0
+    assert metrics.pair_accuracy == pytest.approx(1 / 2)
+
+
+def test_direction_counts_clips_in_both_directions() -> None:
+    labels, truth = ["forward", "reversed"], torch.tensor([0, 0])
+    forwards, backwards = torch.tensor([[2.0, 0], [2, 0]]), torch.tensor([[0, 2.0], [2, 0]])
+    metrics = clip_metrics(forwards, backwards, truth, labels, [("forward", "reversed")], direction=True)
+    assert metrics.direction_accuracy == pytest.approx(3 / 4)
+    assert clip_metrics(forwards, backwards, truth, labels, []).direction_accuracy is None
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+    logits = torch.tensor([[0.9, 0.1]] * 10).log()
+    truth = torch.tensor([0] * 6 + [1] * 4)
+    metrics = clip_metrics(logits, logits, truth, ["a", "b"], [])
+    assert metrics.calibration_error == pytest.approx(0.3, abs=1e-5)
+    hot = clip_metrics(logits, logits, truth, ["a", "b"], [], temperature=100.0)
+    assert hot.calibration_error == pytest.approx(0.1, abs=0.01)
