@@ -33,6 +33,18 @@ ARGUMENTS = [
         "tabletop/object, or names on the Hugging Face hub. Empty: as params_file says.",
     ),
     DeclareLaunchArgument(
+        "cameras",
+        default_value="",
+        description="Names of several cameras, separated by commas, each with its images on <name>/image. "
+        "Empty: as params_file says, by default the one camera on image.",
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="Whether the node configures and activates itself; if not, a lifecycle manager has to.",
+    ),
+    DeclareLaunchArgument(
         "params_file",
         default_value=DEFAULT_PARAMETERS,
         description="YAML file with the node's parameters; the default one documents them all.",
@@ -64,12 +76,13 @@ def start_node(context: LaunchContext) -> list[Node]:
     def argument(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters: dict[str, object] = {"use_sim_time": argument("use_sim_time") == "true"}
+    parameters: dict[str, object] = {name: argument(name) == "true" for name in ("use_sim_time", "autostart")}
     if argument("image_transport"):
         parameters["image_transport"] = argument("image_transport")
-    models = [model.strip() for model in argument("models").strip("[] ").split(",") if model.strip()]
-    if models:
-        parameters["models"] = models
+    for name in ("models", "cameras"):
+        names = [each.strip() for each in argument(name).strip("[] ").split(",") if each.strip()]
+        if names:
+            parameters[name] = names
     return [
         Node(
             package="step_ros",

@@ -230,7 +230,12 @@ def main(args: list[str] | None = None) -> int:
             rclpy.init(args=arguments)
             player = BagPlayer(options.bag, playback)
             signals.running()
-            count = player.play()
+            try:
+                count = player.play()
+            except Exception:
+                if player.context.ok():
+                    raise
+                return 0  # a signal came between a look at the context and a message
             print(f"bag_player: {count} messages of {options.bag}")
         except Stopped:
             pass

@@ -24,7 +24,7 @@ from step_ros.evaluation.online import (
 from step_ros.probes import HeadConfig
 from step_ros.ros.planner import PlannerClient
 
-FATES = ("encoded", "skipped_by_sampling", "pending", "waiting")
+FATES = ("encoded", "skipped_by_sampling", "skipped_inactive", "pending", "waiting")
 
 
 def summarise(client: PlannerClient, heads: Mapping[str, HeadConfig], published: int) -> dict[str, Any]:
@@ -84,11 +84,15 @@ def frame_counts(values: Mapping[str, str]) -> dict[str, int]:
 
 def unaccounted_frames(frames: Mapping[str, int]) -> int:
     """How many published frames nobody can say the fate of; 0 if the books balance."""
-    received = frames.get("received", 0)
+    outside = frames["published"] - frames.get("received", 0) - frames.get("lost_before_receipt", 0)
+    return abs(outside) + unaccounted_received(frames)
+
+
+def unaccounted_received(frames: Mapping[str, int]) -> int:
+    """The same of the frames that the node received."""
     fates = sum(frames.get(fate, 0) for fate in FATES)
     drops = sum(count for name, count in frames.items() if name.startswith("dropped."))
-    outside = frames["published"] - received - frames.get("lost_before_receipt", 0)
-    return abs(outside) + abs(received - fates - drops)
+    return abs(frames.get("received", 0) - fates - drops)
 
 
 def shortcomings(

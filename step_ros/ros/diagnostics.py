@@ -48,6 +48,16 @@ class Snapshot:
     """From the image's stamp to labels, likewise."""
     last_error: str
     """The newest error's message."""
+    labels: str
+    """``waiting``, ``fresh`` or ``stale``; see `Freshness`."""
+    stale_reason: str
+    """Why labels are stale; empty while they are not."""
+    misdated: str
+    """What is wrong with the images' stamps; empty if nothing is."""
+    engine_trouble: str
+    """What is wrong with what runs the backbone; empty if nothing is."""
+    qos_trouble: str
+    """Who does not hear whom; empty if everybody hears everybody."""
 
 
 class Diagnostics:
@@ -73,7 +83,7 @@ class Diagnostics:
         Args:
             now: later than the one before.
             facts: more to show: what runs on what.
-            image_timeout: seconds without an image after which the status is STALE.
+            image_timeout: seconds without an image after which that is what is wrong.
             latency_warning_ms: a 99th percentile from stamp to labels above it is a warning.
         """
         before = self._recent[0] if self._recent else now
@@ -84,6 +94,7 @@ class Diagnostics:
             "lost_before_receipt": str(now.lost),
             "updates": str(now.updates),
             **{f"update_error.{cause}": str(count) for cause, count in now.update_errors.items()},
+            "labels": now.labels,
             **{name: str(count) for name, count in now.notices.items()},
             **_rates(before, now),
             "latency_p50_ms": _number(now.latency_ms[0]),
@@ -91,6 +102,8 @@ class Diagnostics:
             "stamp_latency_p50_ms": _number(now.stamp_latency_ms[0]),
             "stamp_latency_p99_ms": _number(now.stamp_latency_ms[1]),
             "last_error": now.last_error,
+            "engine_trouble": now.engine_trouble,
+            "qos_trouble": now.qos_trouble,
             **facts,
         }
         return DiagnosticStatus(
@@ -105,8 +118,6 @@ class Diagnostics:
         self, before: Snapshot, now: Snapshot, image_timeout: float, latency_warning_ms: float
     ) -> tuple[bytes, str]:
         """The level, and why; the worst thing is what is said."""
-        if now.last_image_age > image_timeout:
-            return DiagnosticStatus.STALE, _why_no_image(self._topic, now)
         new = {name: count - before.frames.get(name, 0) for name, count in now.frames.items()}
         bad = {name: count for name, count in new.items() if name.startswith("dropped.") and count}
         failed = {
@@ -114,13 +125,16 @@ class Diagnostics:
             for cause, count in now.update_errors.items()
             if count > before.update_errors.get(cause, 0)
         }
+        if now.labels == "stale":
+            why = self._why_stale(now, bad, failed, image_timeout)
+            return DiagnosticStatus.ERROR, f"no labels go out: {why}"
         if failed or "dropped.inference_error" in bad:
             causes = [*failed, *(["inference_error"] if "dropped.inference_error" in bad else [])]
             return DiagnosticStatus.ERROR, f"inference fails ({', '.join(causes)}): {now.last_error}"
         if bad and sum(bad.values()) == new["received"]:
             return DiagnosticStatus.ERROR, f"no frame is usable: {_listed(bad)}. Last: {now.last_error}"
 
-        warnings = []
+        warnings = [now.engine_trouble] if now.engine_trouble else []
         lost = now.lost - before.lost
         if lost and new["received"] < ENOUGH_RECEIVED * (new["received"] + lost):
             share = new["received"] / (new["received"] + lost)
@@ -133,15 +147,34 @@ class Diagnostics:
                 f"stamps are {p50 / 1000:.0f} s behind this node's clock: for a recording, set use_sim_time "
                 "and play it with /clock; for a camera, synchronise the clocks"
             )
-        elif p50 < 0:
+        elif p50 < 0:  # by less than what would make labels stale
             warnings.append(f"stamps are {-p50:.0f} ms ahead of this node's clock: synchronise the clocks")
         elif p99 > latency_warning_ms:
             warnings.append(f"labels are late: p99 is {p99:.0f} ms, more than {latency_warning_ms:.0f} ms")
+        if now.notices.get("incompatible_qos", 0) > before.notices.get("incompatible_qos", 0):
+            warnings.append(now.qos_trouble)
         if warnings:
             return DiagnosticStatus.WARN, "; ".join(warnings)
-        if not now.updates:
+        if now.labels == "waiting":
             return DiagnosticStatus.OK, "filling the first window"
         return DiagnosticStatus.OK, "labels are going out"
+
+    def _why_stale(
+        self, now: Snapshot, bad: Mapping[str, int], failed: Mapping[str, int], image_timeout: float
+    ) -> str:
+        """The cause that comes first on the way from the camera to the labels."""
+        if now.last_image_age > image_timeout:
+            missing = _why_no_image(self._topic, now)
+            return f"{missing}; {now.qos_trouble}" if now.qos_trouble else missing
+        if now.misdated:
+            return now.misdated
+        if now.engine_trouble:
+            return now.engine_trouble
+        if failed or "dropped.inference_error" in bad:
+            return f"inference fails: {now.last_error}"
+        if bad:
+            return f"frames cannot be used: {_listed(bad)}. Last: {now.last_error or 'none failed'}"
+        return f"{now.stale_reason}, though images come: the window has gaps, or began anew and is filling"
 
 
 def _why_no_image(topic: str, now: Snapshot) -> str:

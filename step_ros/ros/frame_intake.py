@@ -12,10 +12,8 @@ from weakref import WeakValueDictionary
 from sensor_msgs.msg import CompressedImage
 
 from step_ros.frames import IMAGE_ERROR_CAUSES, Frame, ImageError, decode_compressed_image, decode_image
+from step_ros.frames.image_error import UNREADABLE
 from step_ros.ros.messages import nanoseconds_of
-
-UNREADABLE = "unreadable"
-"""The cause of an image that fails in a way nobody thought of."""
 
 _FATES = ("encoded", "skipped_by_sampling", "pending", "waiting")
 _DROPS = {
@@ -99,6 +97,13 @@ class FrameIntake:
                 self._counts["decode_overload"] += 1
             self._changed.notify()
 
+    def skip(self) -> None:
+        """Count a message that is not to be looked at, because the node is not active."""
+        with self._changed:
+            if not self._closed:
+                self._counts["received"] += 1
+                self._counts["skipped_inactive"] += 1
+
     def find(self, stamp_ns: int) -> CameraFrame | None:
         """The frame of that stamp, if it is still held by anybody."""
         with self._changed:
@@ -122,6 +127,7 @@ class FrameIntake:
             account = {
                 "received": self._counts["received"],
                 **{fate: worker[fate] for fate in _FATES},
+                "skipped_inactive": self._counts["skipped_inactive"],
                 "dropped.decode_overload": self._counts["decode_overload"],
                 **{name: worker[count] for name, count in _DROPS.items()},
                 **{f"dropped.{cause}": self._counts[cause] for cause in (*IMAGE_ERROR_CAUSES, UNREADABLE)},
@@ -129,12 +135,17 @@ class FrameIntake:
             account["waiting"] += len(self._waiting) + self._decoding
             return account
 
-    def close(self) -> None:
-        """End the thread; messages that still wait stay so. May be called again."""
+    def close(self, timeout: float | None = None) -> bool:
+        """End the thread; messages that still wait stay so. May be called again.
+
+        Returns:
+            Whether the thread has ended; if not, it still decodes after `timeout` seconds.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:

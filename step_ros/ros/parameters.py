@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -15,9 +15,10 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-Value = str | int | float | list[str]
+Value = bool | str | int | float | list[str]
 
 TYPES = {
+    bool: ParameterType.PARAMETER_BOOL,
     str: ParameterType.PARAMETER_STRING,
     int: ParameterType.PARAMETER_INTEGER,
     float: ParameterType.PARAMETER_DOUBLE,
@@ -43,8 +44,17 @@ class ParameterSpec:
     """Greatest value of a number, included."""
     choices: tuple[str, ...] = ()
     """The values that a text may have, if only some make sense."""
-    read_only: bool = False
-    """Whether it can be set at the start only."""
+    settable: Literal["always", "unconfigured", "start"] = "always"
+    """When it can be set: at any time, while the node is not configured, or at the start only."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it can be set at the start only."""
+        return self.settable == "start"
+
+    def when(self) -> str:
+        """When it can be set, in words; empty if always."""
+        return {"always": "", "unconfigured": "before configure", "start": "read-only"}[self.settable]
 
     def constraint(self) -> str:
         """Which values are allowed, in words; empty if all of its type are."""
@@ -75,17 +85,36 @@ class ParameterSpec:
 
 PARAMETERS = (
     ParameterSpec(
+        "autostart",
+        True,
+        "Whether the node configures and activates itself. If not, a lifecycle manager does, or "
+        "`ros2 lifecycle set /perception configure` and `activate`.",
+        settable="start",
+    ),
+    ParameterSpec(
         "models",
         ["tabletop/fine_grained_action", "tabletop/atomic_action", "tabletop/object"],
         "The heads, one for each task: folders, names of bundled heads, or names on the Hugging Face hub.",
-        read_only=True,
+    ),
+    ParameterSpec(
+        "tasks",
+        ["all"],
+        "The tasks that are answered, of those that there are heads for. The one word `all` is all of them.",
+    ),
+    ParameterSpec(
+        "cameras",
+        [""],
+        "Names of several cameras in one node, such as [front, wrist]: each has its images on `front/image`, "
+        "its labels on ~/front/<task>, and its own diagnostics. One empty name is a single camera with plain "
+        "names.",
+        settable="unconfigured",
     ),
     ParameterSpec(
         "backbone",
         "",
         "The backbone that all heads were trained on: a folder or a hub name. Empty: the folder `backbone` "
         "beside the first head's folder, or else the one that the head's config names.",
-        read_only=True,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "engine",
@@ -94,13 +123,13 @@ PARAMETERS = (
         "in float32. With any other that cannot be had, the node does not start.",
         # Those of step_ros.backbones.engines, which --help does not wait for.
         choices=("auto", "tensorrt", "inductor", "openvino", "onnxruntime", "eager"),
-        read_only=True,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "device",
         "auto",
         "Where the models run, as PyTorch names it: cpu, cuda:0. auto: the first GPU if there is one.",
-        read_only=True,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "num_threads",
@@ -109,7 +138,25 @@ PARAMETERS = (
         unit="threads",
         minimum=0,
         maximum=1024,
-        read_only=True,
+        settable="unconfigured",
+    ),
+    ParameterSpec(
+        "heads_mode",
+        "fast",
+        "How heads stream. fast: large products in bfloat16, to 0.002 of the plain heads' logits. float32: "
+        "to 0.00001, slower.",
+        choices=("fast", "float32"),
+        settable="unconfigured",
+    ),
+    ParameterSpec(
+        "heads_memory_mb",
+        1024.0,
+        "Most memory that the heads of one camera may take to stream. Those that would need more run as "
+        "plain heads, with the same labels. 0: all of them do.",
+        unit="mebibytes",
+        minimum=0.0,
+        maximum=1048576.0,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "image_transport",
@@ -117,7 +164,7 @@ PARAMETERS = (
         "raw: subscribes sensor_msgs/Image on `image`. compressed: subscribes sensor_msgs/CompressedImage "
         "on `image/compressed`.",
         choices=("raw", "compressed"),
-        read_only=True,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "image_reliability",
@@ -125,7 +172,7 @@ PARAMETERS = (
         "Reliability of the image subscription. auto: reliable while every publisher offers it, so that "
         "large images arrive, else best_effort, so that every camera is heard.",
         choices=("auto", "reliable", "best_effort"),
-        read_only=True,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "image_queue_size",
@@ -135,7 +182,7 @@ PARAMETERS = (
         unit="messages",
         minimum=1,
         maximum=1000,
-        read_only=True,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "max_image_pixels",
@@ -153,7 +200,7 @@ PARAMETERS = (
         unit="frames",
         minimum=1,
         maximum=1000,
-        read_only=True,
+        settable="unconfigured",
     ),
     ParameterSpec(
         "max_held",
@@ -163,7 +210,23 @@ PARAMETERS = (
         unit="positions",
         minimum=-1,
         maximum=4096,
-        read_only=True,
+    ),
+    ParameterSpec(
+        "window_seconds",
+        0.0,
+        "Time that a window spans, for actions that are slower or faster here than in training; changing it "
+        "empties the window. 0: what the heads were trained on.",
+        unit="seconds",
+        minimum=0.0,
+        maximum=600.0,
+    ),
+    ParameterSpec(
+        "max_update_rate",
+        0.0,
+        "Most updates of the labels of one camera. 0: one for each step of the window.",
+        unit="hertz",
+        minimum=0.0,
+        maximum=1000.0,
     ),
     ParameterSpec(
         "top_k",
@@ -175,7 +238,7 @@ PARAMETERS = (
     ),
     ParameterSpec(
         "filter.on_seconds",
-        0.3,
+        0.6,
         "How long a label must be the best without a break before ~/<task>/stable changes to it.",
         unit="seconds",
         minimum=0.0,
@@ -198,6 +261,41 @@ PARAMETERS = (
         maximum=1.0,
     ),
     ParameterSpec(
+        "direction.max_rate",
+        2.0,
+        "Most checks of a label's direction, in which heads read the window backwards; they are on "
+        "~/<task>/direction. 0: none.",
+        unit="hertz",
+        minimum=0.0,
+        maximum=1000.0,
+    ),
+    ParameterSpec(
+        "staleness.timeout",
+        0.7,
+        "Without a new label for that long, labels are stale: ~/<task>/stable is taken back and diagnostics "
+        "turn to ERROR. Never less than two steps of the window.",
+        unit="seconds",
+        minimum=0.1,
+        maximum=3600.0,
+    ),
+    ParameterSpec(
+        "staleness.max_age",
+        1.0,
+        "Labels of images whose stamps are further than that from this node's clock, in either direction, "
+        "are not published. 0: stamps are not compared with the clock.",
+        unit="seconds",
+        minimum=0.0,
+        maximum=3600.0,
+    ),
+    ParameterSpec(
+        "watchdog.timeout",
+        10.0,
+        "A pass of the backbone or a head that takes longer hangs: it is abandoned, and the engine replaced.",
+        unit="seconds",
+        minimum=0.1,
+        maximum=3600.0,
+    ),
+    ParameterSpec(
         "annotated_image.max_rate",
         15.0,
         "Most images a second on ~/annotated_image/compressed. They are drawn only while somebody listens.",
@@ -214,6 +312,11 @@ PARAMETERS = (
         maximum=8192,
     ),
     ParameterSpec(
+        "annotated_image.attention",
+        "",
+        "The task whose head's attention is laid over the picture, such as atomic_action. Empty: none.",
+    ),
+    ParameterSpec(
         "annotated_image.jpeg_quality",
         80,
         "JPEG quality of the annotated image.",
@@ -228,15 +331,7 @@ PARAMETERS = (
         unit="seconds",
         minimum=0.05,
         maximum=60.0,
-        read_only=True,
-    ),
-    ParameterSpec(
-        "diagnostics.image_timeout",
-        2.0,
-        "Without an image for that long, diagnostics are STALE.",
-        unit="seconds",
-        minimum=0.1,
-        maximum=3600.0,
+        settable="start",
     ),
     ParameterSpec(
         "diagnostics.latency_warning",
@@ -248,7 +343,7 @@ PARAMETERS = (
     ),
 )
 
-_BY_NAME = {spec.name: spec for spec in PARAMETERS}
+BY_NAME = {spec.name: spec for spec in PARAMETERS}
 
 
 def declare_parameters(node: Node) -> None:
@@ -258,13 +353,23 @@ def declare_parameters(node: Node) -> None:
 
     Raises:
         rclpy.exceptions.ParameterException: a given value has the wrong type or is out of its range.
+        ValueError: an empty list is given for what is no list.
     """
-    node.add_on_set_parameters_callback(_check_choices)
+    node.add_on_set_parameters_callback(check_values)
     for spec in PARAMETERS:
-        node.declare_parameter(spec.name, spec.default, spec.descriptor())
+        parameter = node.declare_parameter(spec.name, spec.default, spec.descriptor())
+        # `[]` in YAML has no type, and leaves the parameter without a value.
+        if parameter.type_ is Parameter.Type.NOT_SET:
+            if not isinstance(spec.default, list):
+                raise ValueError(
+                    f"{spec.name} must be {spec.constraint() or type(spec.default).__name__}, got []"
+                )
+            node.set_parameters([Parameter(spec.name, Parameter.Type.STRING_ARRAY, [])])
     # rclpy keeps what was given and asked for by nobody to itself.
     given = getattr(node, "_parameter_overrides", {})
-    unknown = sorted(name for name in given if not node.has_parameter(name))
+    unknown = sorted(
+        name for name in given if not node.has_parameter(name) and not name.startswith("qos_overrides.")
+    )
     if unknown:
         node.get_logger().warning(
             f"{node.get_name()} has no such parameters, so they change nothing: {', '.join(unknown)}"
@@ -276,15 +381,15 @@ def describe_parameters() -> str:
     lines = []
     for spec in PARAMETERS:
         default = f"[{', '.join(spec.default)}]" if isinstance(spec.default, list) else repr(spec.default)
-        facts = [f"default {default}", spec.constraint(), spec.unit, "read-only" if spec.read_only else ""]
+        facts = [f"default {default}", spec.constraint(), spec.unit, spec.when()]
         lines += [f"  {spec.name}", f"      {spec.description}", f"      ({'; '.join(filter(None, facts))})"]
     return "\n".join(lines)
 
 
-def _check_choices(parameters: list[Parameter]) -> SetParametersResult:
+def check_values(parameters: list[Parameter]) -> SetParametersResult:
     """Rcl itself checks types and ranges; which texts are allowed, only we know."""
     for parameter in parameters:
-        spec = _BY_NAME.get(parameter.name)
+        spec = BY_NAME.get(parameter.name)
         if spec and spec.choices and parameter.value not in spec.choices:
             reason = f"{spec.name} must be {spec.constraint()}, got {parameter.value!r}"
             return SetParametersResult(successful=False, reason=reason)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Any
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.utilities import remove_ros_args
 
-from step_ros.ros.parameters import describe_parameters
+from step_ros.ros.executor import CallbackExecutor
+from step_ros.ros.parameters import describe_parameters, value_of
 from step_ros.ros.stop_signals import Stopped, StopSignals
 
 USAGE = """\
@@ -26,12 +29,15 @@ subscribes
   image/compressed               sensor_msgs/CompressedImage
 publishes
   ~/<task>                       vision_msgs/Classification: the top_k labels, stamped as the newest image
-  ~/<task>/stable                vision_msgs/Classification: when the filtered label changes; latched
+  ~/<task>/stable                vision_msgs/Classification: when the filtered label changes; latched, and
+                                 empty while nothing is to be believed
+  ~/<task>/direction             vision_msgs/Classification: what the window read backwards says of the label
   ~/<task>/labels                vision_msgs/LabelInfo: all labels; latched
   ~/annotated_image/compressed   sensor_msgs/CompressedImage: drawn while somebody listens
   /diagnostics                   diagnostic_msgs/DiagnosticArray
 serves
   ~/reset                        std_srvs/Trigger: forget all images
+  ~/change_state, ~/get_state    lifecycle_msgs: a managed node, which by default starts itself (autostart)
 
 parameters
 """
@@ -48,29 +54,60 @@ def main(args: list[str] | None = None) -> int:
         print(f"perception: unknown arguments {' '.join(own)}; see --help", file=sys.stderr)
         return 2
     node = None
+    ended = True
     with StopSignals() as signals:
         try:
             rclpy.init(args=arguments)
             # Torch takes seconds to import: --help does not wait for it, and Ctrl-C ends it cleanly.
-            from step_ros.ros.node import PerceptionNode
+            from step_ros.ros.node import EXECUTOR_THREADS, PerceptionNode
 
             node = PerceptionNode()
-            executor = SingleThreadedExecutor()
+            executor = CallbackExecutor(EXECUTOR_THREADS)
             executor.add_node(node)
             signals.running()
-            executor.spin()
+            code = _spin(node, executor)
         except (Stopped, ExternalShutdownException):
-            pass
+            code = 0
         except (ParameterException, ValueError, RuntimeError, OSError) as error:
             # What the models' loaders raise; a traceback would tell the user nothing more.
             print(f"perception: cannot start: {error}", file=sys.stderr)
-            return 1
+            code = 1
         finally:
             signals.running()
             if node is not None:
-                node.close()
-                node.destroy_node()
+                ended = node.close()
+                if ended:
+                    node.destroy_node()
             rclpy.try_shutdown()
+        if not ended:
+            # An engine's build, say, cannot be interrupted, and Python would wait for it.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    return code
+
+
+def _spin(node: Any, executor: CallbackExecutor) -> int:
+    """Spin until told to stop, or until the node cannot start; returns the exit code."""
+    failures: list[str] = []
+    if value_of(node, "autostart"):
+
+        def fail(reason: str) -> None:
+            failures.append(reason)
+            executor.wake()
+
+        node.start(fail)
+    while node.context.ok() and not failures:
+        try:
+            executor.spin_once(timeout_sec=1.0)
+        except (Stopped, ExternalShutdownException):
+            break
+        except Exception as error:  # of a callback: no message may take the node down
+            if node.context.ok():
+                node.note_callback_error(error)
+    if failures and node.context.ok():
+        print(f"perception: cannot start: {failures[0]}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -133,7 +133,7 @@ class PlannerClient(Node):
         self.top[task].append([(result.class_id, result.score) for result in message.results])
 
     def _on_stable(self, message: Classification, task: str, received_ns: int) -> None:
-        self.stable[task] = message.results[0].class_id if message.results else UNLABELLED
+        self.stable[task] = message.results[0].class_id if message.results else UNLABELLED  # stale
 
     def _on_labels(self, message: LabelInfo, task: str, received_ns: int) -> None:
         self.labels[task] = [entry.class_name for entry in message.class_map]
@@ -143,9 +143,9 @@ class PlannerClient(Node):
         self.truth[task].append(TruthChange(nanoseconds_of(message.header.stamp), label))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        mine = self._perception.strip("/") + ":"
+        mine = self._perception.strip("/") + ": pipeline"
         for status in message.status:
-            if status.name.startswith(mine):
+            if status.name == mine:
                 self.diagnostics = status
                 self.diagnostics_count += 1
 

@@ -17,10 +17,13 @@ class NodeLogHandler(logging.Handler):
     def __init__(self, node: Node) -> None:
         super().__init__(logging.INFO)
         self._logger = node.get_logger()
+        self.last = ""
+        """The newest message."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, in the node's own severity."""
         message = record.getMessage()
+        self.last = message
         if record.levelno >= logging.ERROR:
             self._logger.error(message)
         elif record.levelno >= logging.WARNING:

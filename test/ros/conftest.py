@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import json
 import os
@@ -23,17 +24,21 @@ rclpy = pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
 import torch  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
 
 from step_ros.backbones import Backbone  # noqa: E402
 from step_ros.frames import ClipSpec, typestore  # noqa: E402
 from step_ros.probes import Head, HeadConfig, ProbeConfig  # noqa: E402
+from step_ros.ros.messages import stamp_of  # noqa: E402
 from step_ros.ros.process_environment import process_environment  # noqa: E402
 
-PATIENCE = 120.0
+PATIENCE = float(os.environ.get("STEP_ROS_PATIENCE", "120"))
 """Seconds for what takes a few where nothing else runs."""
 
 FRAME_ID = "camera_color_optical_frame"
@@ -76,22 +81,34 @@ def make_backbone(folder: Path, seed: int) -> Path:
     return folder
 
 
-def make_head(folder: Path, task: str, backbone: Path, seed: int) -> Path:
+def make_head(
+    folder: Path,
+    task: str,
+    backbone: Path,
+    seed: int,
+    *,
+    labels: tuple[str, ...] = (),
+    pairs: tuple[tuple[str, str], ...] | None = None,
+    sure_of: str = "",
+    **config: Any,
+) -> Path:
     identity = Backbone.from_pretrained(backbone).identity
+    labels = labels or LABELS[task]
     torch.manual_seed(seed)
     head = Head(
         HeadConfig(
             task=task,
-            labels=LABELS[task],
+            labels=labels,
             clip=CLIP,
             probe=ProbeConfig(dim=identity.dim, num_heads=2),
             backbone=identity,
-            symmetric_pairs=PAIRS[task],
+            symmetric_pairs=PAIRS.get(task, ()) if pairs is None else pairs,
             idle_label="idle",
+            **config,
         )
     )
     with torch.no_grad():
-        head.probe.classifier.bias[LABELS[task].index(SURE_OF[task])] += 6.0
+        head.probe.classifier.bias[labels.index(sure_of or SURE_OF.get(task, labels[-1]))] += 6.0
     head.save_pretrained(folder)
     return folder
 
@@ -220,6 +237,9 @@ class Client(Node):
     def __init__(self, namespace: str, context: Any) -> None:
         super().__init__("planner", namespace=namespace, context=context)
         self.statuses: list[DiagnosticStatus] = []
+        """Of the node, or of its one camera."""
+        self.camera_statuses: dict[str, list[DiagnosticStatus]] = {}
+        """Of each of several cameras, by name."""
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
     def listen(self, message_type: type, topic: str, *, latched: bool = False, qos: Any = None) -> list[Any]:
@@ -241,7 +261,55 @@ class Client(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         mine = self.get_namespace().strip("/") + "/"
-        self.statuses += [status for status in message.status if status.name.startswith(mine)]
+        for status in message.status:
+            if status.name.startswith(mine):
+                node, _, part = status.name.rpartition(": ")
+                kept = self.statuses if part == "pipeline" else self.camera_statuses.setdefault(part, [])
+                kept.append(status)
+
+
+class Film:
+    """A camera that sends small raw images for as long as the graph spins, and may be told to misbehave.
+
+    Args:
+        client: whose publisher and timer it is.
+        topic: of the images.
+        rate: images a second.
+        reliable: what it offers.
+    """
+
+    def __init__(self, client: Client, topic: str, rate: float, reliable: bool) -> None:
+        self._client = client
+        policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        self._publisher = client.create_publisher(Image, topic, QoSProfile(depth=10, reliability=policy))
+        self.running = True
+        self.shift_ns = 0
+        """Added to every stamp."""
+        self.size = (48, 64)
+        """Rows and columns."""
+        self.encoding = "rgb8"
+        self.every = 1
+        """One image in so many is sent."""
+        self.sent = 0
+        self._count = 0
+        self._timer = client.create_timer(1 / rate, self._send)
+
+    def _send(self) -> None:
+        self._count += 1
+        if not self.running or self._count % self.every:
+            return
+        height, width = self.size
+        channels = 3 if self.encoding in ("rgb8", "bgr8") else 1
+        image = Image(height=height, width=width, encoding=self.encoding, step=channels * width)
+        image.data = array.array("B", bytes(self.sent % 251 for _ in range(channels * width * height)))
+        image.header.stamp = stamp_of(self._client.get_clock().now().nanoseconds + self.shift_ns)
+        image.header.frame_id = "camera"
+        self._publisher.publish(image)
+        self.sent += 1
+
+    def close(self) -> None:
+        self._client.destroy_timer(self._timer)
+        self._client.destroy_publisher(self._publisher)
 
 
 class Graph:
@@ -264,18 +332,30 @@ class Graph:
         self._processes.append(Process([module, *map(str, arguments)], log))
         return self._processes[-1]
 
-    def start_node(self, *parameters: str, image: str = "image", models: Sequence[Path] = ()) -> Process:
-        """Start the perception node without waiting for it."""
+    def start_node(
+        self,
+        *parameters: str,
+        image: str = "image",
+        models: Sequence[Path] = (),
+        module: str = "step_ros.ros.perception_node",
+    ) -> Process:
+        """Start the perception node, or a module that runs it, without waiting for it."""
         heads = ",".join(map(str, models or self._models.heads))
-        given = [f"models:=[{heads}]", "diagnostics.period:=0.1", "device:=cpu", "engine:=eager", *parameters]
+        given = [f"models:=[{heads}]", "diagnostics.period:=0.1", "device:=cpu", "engine:=eager"]
+        # On a busy machine labels may be late, which only tests of that shall notice.
+        given += ["staleness.max_age:=30.0", "staleness.timeout:=30.0", *parameters]
         arguments = [part for parameter in given for part in ("-p", parameter)]
         remaps = ["-r", f"__ns:={self.namespace}", "-r", f"image:={image}"]
-        return self.start("step_ros.ros.perception_node", "--ros-args", *remaps, *arguments)
+        return self.start(module, "--ros-args", *remaps, *arguments)
 
-    def start_ready_node(self, *parameters: str, image: str = "image") -> Process:
-        """Start the perception node and wait until it is up."""
-        node = self.start_node(*parameters, image=image)
-        self.wait_for(lambda: self.client.statuses or not node.running, "the node's first diagnostics")
+    def start_ready_node(
+        self, *parameters: str, image: str = "image", models: Sequence[Path] = ()
+    ) -> Process:
+        """Start the perception node and wait until it is active."""
+        node = self.start_node(*parameters, image=image, models=models)
+        self.wait_for(
+            lambda: self.client.values.get("state") == "active" or not node.running, "the node to be active"
+        )
         assert node.running, node.output
         return node
 
@@ -289,6 +369,34 @@ class Graph:
         return self.start(
             "step_ros.ros.bag_player", recording.path, *waiting, *options, "--ros-args", *remaps
         )
+
+    def film(self, topic: str = "image", *, rate: float = 20.0, reliable: bool = True) -> Film:
+        """A camera that runs while this graph spins."""
+        return Film(self.client, topic, rate, reliable)
+
+    def spin(self, seconds: float) -> None:
+        """Spin for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def call(self, service_type: type, name: str, request: Any) -> Any:
+        """Call a service of the perception node; returns its answer."""
+        client = self.client.create_client(service_type, f"perception/{name}")
+        self.wait_for(client.service_is_ready, f"the service {name}")
+        future = client.call_async(request)
+        self.wait_for(future.done, f"the answer of {name}")
+        self.client.destroy_client(client)
+        return future.result()
+
+    def set_parameter(self, name: str, value: Any) -> str:
+        """Set a parameter of the perception node; returns why that was refused, empty if it was not."""
+        parameter = Parameter(name, value=value).to_parameter_msg()
+        (result,) = self.call(
+            SetParameters, "set_parameters", SetParameters.Request(parameters=[parameter])
+        ).results
+        assert result.successful or result.reason
+        return "" if result.successful else result.reason
 
     def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any:
         """Spin until the condition holds; returns what it gave."""

@@ -129,7 +129,7 @@ def test_reset_empties_the_window(camera: Any) -> None:
 
 def test_the_books_balance(camera: Any) -> None:
     values = camera.graph.settled_values()
-    fates = ["encoded", "skipped_by_sampling", "pending", "waiting"]
+    fates = ["encoded", "skipped_by_sampling", "skipped_inactive", "pending", "waiting"]
     fates += [name for name in values if name.startswith("dropped.")]
     assert int(values["received"]) == sum(int(values[name]) for name in fates)
     assert values["lost_before_receipt"] == "0"

@@ -24,12 +24,17 @@ START = Snapshot(
     lost=0,
     updates=0,
     update_errors={"head_error": 0},
-    notices={"zero_stamp": 0},
+    notices={"zero_stamp": 0, "incompatible_qos": 0},
     last_image_age=0.01,
     publishers=1,
     latency_ms=(math.nan, math.nan),
     stamp_latency_ms=(math.nan, math.nan),
     last_error="",
+    labels="fresh",
+    stale_reason="",
+    misdated="",
+    engine_trouble="",
+    qos_trouble="",
 )
 
 
@@ -49,17 +54,31 @@ def status_of(*snapshots: Snapshot) -> DiagnosticStatus:
     return status
 
 
-OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
-ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+STALE: dict[str, Any] = {"labels": "stale", "stale_reason": "no label for 2 s"}
 
 
 @pytest.mark.parametrize(
     ("snapshot", "level", "words"),
     [
         (later(), OK, ["labels are going out"]),
-        (later(updates=0), OK, ["filling the first window"]),
-        (later(last_image_age=3.0), STALE, ["/camera/image_raw", "3.0 s", "1 publisher"]),
-        (later(last_image_age=3.0, publishers=0), STALE, ["no publisher", "remap"]),
+        (later(updates=0, labels="waiting"), OK, ["filling the first window"]),
+        (later(last_image_age=3.0, **STALE), ERROR, ["/camera/image_raw", "3.0 s", "1 publisher"]),
+        (later(last_image_age=3.0, publishers=0, **STALE), ERROR, ["no publisher", "remap"]),
+        (
+            later(last_image_age=3.0, qos_trouble="RELIABILITY differs", **STALE),
+            ERROR,
+            ["3.0 s", "RELIABILITY differs"],
+        ),
+        (later(misdated="images are 9 s old", **STALE), ERROR, ["images are 9 s old"]),
+        (later(engine_trouble="openvino is given up", **STALE), ERROR, ["openvino is given up"]),
+        (later(engine_trouble="openvino is given up"), WARN, ["openvino is given up"]),
+        (later(**STALE), ERROR, ["no labels go out", "no label for 2 s", "gaps"]),
+        (
+            later(qos_trouble="RELIABILITY differs", notices={"zero_stamp": 0, "incompatible_qos": 1}),
+            WARN,
+            ["RELIABILITY differs"],
+        ),
         (later({"dropped.overload": 4, "encoded": 6}), WARN, ["4 overload"]),
         (
             later({"received": 5, "dropped.truncated_data": 5}, last_error="too short"),
@@ -83,6 +102,12 @@ ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
         "the first window is filling",
         "a silent camera",
         "no camera",
+        "a camera that is not heard",
+        "images of long ago",
+        "an engine that is being replaced, and nothing runs meanwhile",
+        "an engine that is being replaced, and another runs meanwhile",
+        "gaps",
+        "a subscriber that does not hear",
         "overload",
         "only bad images",
         "the backbone fails",

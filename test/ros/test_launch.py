@@ -23,6 +23,8 @@ PERCEPTION_ARGUMENTS = {
     "image",
     "image_transport",
     "models",
+    "cameras",
+    "autostart",
     "params_file",
     "namespace",
     "use_sim_time",

@@ -94,7 +94,10 @@ def test_who_comes_late_still_learns_the_stable_label_and_its_onset(
 
 def test_every_frame_is_accounted_for(seen: Any, recording: Any) -> None:
     frames = {name: int(value) for name, value in seen.values.items() if name.startswith("dropped.")}
-    fates = sum(int(seen.values[name]) for name in ("encoded", "skipped_by_sampling", "pending", "waiting"))
+    fates = sum(
+        int(seen.values[name])
+        for name in ("encoded", "skipped_by_sampling", "skipped_inactive", "pending", "waiting")
+    )
     received = int(seen.values["received"])
     assert received == fates + sum(frames.values())
     assert received + int(seen.values["lost_before_receipt"]) == len(recording.stamps_ns)
@@ -110,7 +113,9 @@ def test_the_annotated_image_is_a_frame_with_something_drawn_on_it(seen: Any) ->
         original = decode_compressed_image(originals[nanoseconds_of(image.header.stamp)])
         difference = np.abs(shown.astype(int) - original).mean(axis=-1)
         assert shown.shape == original.shape
-        assert difference[:60, :300].mean() > 20 and difference[300:].mean() < 5
+        # Labels at the top, the window along the bottom, and the picture as it was between them.
+        assert difference[:60, :300].mean() > 20 and difference[420:].mean() > 5
+        assert difference[100:330].mean() < 5
 
 
 def test_diagnostics_say_what_runs_and_how(seen: Any, models: Any) -> None:
@@ -122,12 +127,4 @@ def test_diagnostics_say_what_runs_and_how(seen: Any, models: Any) -> None:
     assert seen.values["image_reliability"] == "reliable"  # as the player offers
     for name in ("latency_p50_ms", "latency_p99_ms", "stamp_latency_p50_ms", "stamp_latency_p99_ms"):
         assert 0 < float(seen.values[name]) < math.inf
-    assert seen.status.level in (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.STALE)
-
-
-def test_a_silent_camera_is_stale(seen: Any) -> None:
-    seen.graph.wait_for(
-        lambda: seen.graph.client.statuses[-1].level == DiagnosticStatus.STALE, "the node to miss its camera"
-    )
-    message = seen.graph.client.statuses[-1].message
-    assert "no image on" in message and "no publisher" in message
+    assert seen.status.level in (DiagnosticStatus.OK, DiagnosticStatus.WARN)

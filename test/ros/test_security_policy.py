@@ -1,0 +1,58 @@
+"""The SROS 2 policy that comes with the node allows what it really opens, and nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from step_ros.shared_files import shared_folder
+
+from .conftest import make_head
+
+POLICY = shared_folder() / "config" / "sros2" / "perception.policy.xml"
+
+
+def allowed(kind: str, attribute: str) -> set[str]:
+    """Names below `<topics publish="ALLOW">` and the like, as the policy has them."""
+    (profile,) = ElementTree.parse(POLICY).iter("profile")
+    assert (profile.get("ns"), profile.get("node")) == ("/", "perception")
+    return {
+        entry.text or ""
+        for group in profile.findall(kind)
+        if group.get(attribute) == "ALLOW"
+        for entry in group
+    }
+
+
+def test_the_policy_is_what_the_node_opens(graph: Any, models: Any, tmp_path: Path) -> None:
+    # With the tasks of the bundled models, which the policy has.
+    fine = tmp_path / "fine_grained_action"
+    labels, backbone = ("idle", "push_box", "pull_box"), models.heads[0].parent / "backbone"
+    make_head(fine, fine.name, backbone, seed=4, labels=labels, pairs=(labels[1:],))
+    graph.start_ready_node("use_sim_time:=true", models=[*models.heads, fine])
+
+    def policy_name(name: str) -> str:
+        """As the policy writes a full name."""
+        own = f"{graph.namespace}/perception/"
+        inside = name.removeprefix(own)
+        return f"~{inside}" if inside != name else name.removeprefix(f"{graph.namespace}/")
+
+    def opened(look: Any) -> set[str]:
+        return {policy_name(name) for name, _ in look("perception", graph.namespace)}
+
+    client = graph.client
+    publishers = client.get_publisher_names_and_types_by_node
+    graph.wait_for(
+        lambda: opened(publishers) == allowed("topics", "publish"),
+        f"the topics that the policy lists; the node has {opened(publishers)}",
+        timeout=30,
+    )
+    # Discovery of what it subscribes and serves comes with that of what it publishes.
+    assert opened(client.get_subscriber_names_and_types_by_node) == allowed("topics", "subscribe")
+    assert opened(client.get_service_names_and_types_by_node) == allowed("services", "reply")
+    assert opened(client.get_client_names_and_types_by_node) == set()
+
+
+def test_the_policy_has_a_version_that_sros2_knows() -> None:
+    assert ElementTree.parse(POLICY).getroot().get("version") == "0.2.0"
