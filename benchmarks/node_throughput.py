@@ -24,7 +24,7 @@ from rclpy.executors import SingleThreadedExecutor
 from step_ros.evaluation.online import latencies_ms, percentile, rate_hz
 from step_ros.ros.child_process import ChildProcess
 from step_ros.ros.demo import NODE, Scene, head_config, node_arguments
-from step_ros.ros.demo_summary import FATES, frame_counts, versions
+from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from step_ros.ros.parameters import PARAMETERS
 from step_ros.ros.planner import PlannerClient
 from step_ros.ros.process_environment import process_environment
@@ -41,11 +41,6 @@ def cpu_seconds(pid: int) -> float:
     """Processor time that a process has had, all threads together."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def counted(client: PlannerClient) -> dict[str, int]:
-    """The ledger now."""
-    return frame_counts(client.values)
 
 
 def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> dict[str, Any]:
@@ -78,11 +73,19 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
                 listen(time.monotonic() + 0.5)
             listen(time.monotonic() + warm_up)
             first = {task: len(updates) for task, updates in client.updates.items()}
-            before, before_mb, before_cpu = counted(client), resident_mb(node.pid), cpu_seconds(node.pid)
+            before, before_mb, before_cpu = (
+                frame_counts(client.values),
+                resident_mb(node.pid),
+                cpu_seconds(node.pid),
+            )
             start = time.monotonic()
             listen(start + seconds)
             elapsed = time.monotonic() - start
-            after, after_mb, after_cpu = counted(client), resident_mb(node.pid), cpu_seconds(node.pid)
+            after, after_mb, after_cpu = (
+                frame_counts(client.values),
+                resident_mb(node.pid),
+                cpu_seconds(node.pid),
+            )
         finally:
             for child in children:
                 child.stop()
@@ -91,13 +94,12 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
     one_task = [update.received_ns for update in updates if update.task == tasks[0]]
     late_ms = latencies_ms(updates)
     frames = {name: after[name] - before[name] for name in after if name not in ("pending", "waiting")}
-    spent = [count for name, count in after.items() if name in FATES or name.startswith("dropped.")]
     return {
         "seconds": round(elapsed, 1),
         "updates_per_second": round(rate_hz(one_task), 2),
         "frames_per_second_in": round(frames["received"] / elapsed, 2),
         "frames": frames,
-        "frames_unaccounted_for": after["received"] - sum(spent),
+        "frames_unaccounted_for": unaccounted_received(after),
         "latency_ms": {
             "p50": round(percentile(late_ms, 50), 1),
             "p99": round(percentile(late_ms, 99), 1),

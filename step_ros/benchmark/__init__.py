@@ -1,0 +1,1 @@
+"""What an update costs on this machine: ours, what one would write instead, and what the hardware allows."""
