@@ -15,18 +15,26 @@ SPLITS = ("train", "validation", "test")
 
 # Hues in [0, 1): every split has warm and cold colours, none shares them with another.
 HUES = {
-    "train": ((0.00, 0.22), (0.36, 0.72), (0.90, 1.00)),
-    "validation": ((0.30, 0.36), (0.84, 0.90)),
-    "test": ((0.22, 0.30), (0.72, 0.84)),
+    "train": ((0.00, 0.14), (0.24, 0.38), (0.48, 0.64), (0.74, 0.90)),
+    "validation": ((0.20, 0.24), (0.44, 0.48), (0.70, 0.74)),
+    "test": ((0.14, 0.20), (0.38, 0.44), (0.64, 0.70), (0.90, 1.00)),
 }
 TEXTURES = {
     "train": ("flat", "checker", "gradient", "blobs", "grain"),
     "validation": ("stripes", "flat"),
     "test": ("rings", "waves", "flat"),
 }
-# Degrees to either side of straight ahead, and degrees above the table.
-AZIMUTH = {"train": (0.0, 26.0), "validation": (26.0, 30.0), "test": (30.0, 36.0)}
-ELEVATION = {"train": (40.0, 60.0), "validation": (38.0, 40.0), "test": (35.0, 38.0)}
+# Bands of degrees to either side of straight ahead, and of degrees above the table.
+AZIMUTH = {
+    "train": ((0.0, 10.0), (20.0, 32.0)),
+    "validation": ((10.0, 14.0),),
+    "test": ((14.0, 20.0),),
+}
+ELEVATION = {
+    "train": ((36.0, 44.0), (51.0, 60.0)),
+    "validation": ((44.0, 46.0),),
+    "test": ((46.0, 51.0),),
+}
 
 TEXTURE_SIZE = 128
 
@@ -56,17 +64,17 @@ class Appearance:
         ValueError: `split` is not one of `SPLITS`.
     """
 
-    def __init__(self, rng: Generator, split: str, *, shadows: float = 0.3) -> None:
+    def __init__(self, rng: Generator, split: str, *, shadows: float = 0.5) -> None:
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
         self.rng = rng
         self.split = split
         self.camera = self._camera()
-        self.ambient = float(rng.uniform(0.25, 0.5))
+        self.ambient = float(rng.uniform(0.3, 0.55))
         self.lights = [
             Light(
                 vector(rng.uniform(-0.8, 0.8), rng.uniform(-0.8, 0.4), rng.uniform(0.9, 1.6)),
-                float(rng.uniform(0.35, 0.7)),
+                float(rng.uniform(0.4, 0.7)),
                 bool(index == 0 and rng.uniform() < shadows),
             )
             for index in range(int(rng.integers(1, 3)))
@@ -74,11 +82,9 @@ class Appearance:
 
     def colour(self) -> tuple[float, float, float]:
         """A random colour, RGB in [0, 1]; one in four is nearly grey."""
-        ranges = HUES[self.split]
-        widths = np.array([high - low for low, high in ranges])
-        low, high = ranges[int(self.rng.choice(len(ranges), p=widths / widths.sum()))]
+        hue = self._from(HUES[self.split])
         saturation = self.rng.uniform(0.0, 0.15) if self.rng.uniform() < 0.25 else self.rng.uniform(0.3, 0.95)
-        return colorsys.hsv_to_rgb(self.rng.uniform(low, high), saturation, self.rng.uniform(0.25, 1.0))
+        return colorsys.hsv_to_rgb(hue, saturation, self.rng.uniform(0.3, 1.0))
 
     def skin(self) -> tuple[float, float, float]:
         """Colour of the hand: skin, or a glove's or gripper's."""
@@ -92,8 +98,8 @@ class Appearance:
         kind = str(self.rng.choice(TEXTURES[self.split]))
         mix = np.clip(self._pattern(kind), 0, 1)[..., None]
         first, second = np.array(self.colour()), np.array(self.colour())
-        if self.rng.uniform() < 0.6:  # mostly low contrast, as real tables have
-            second = first + 0.35 * (second - first)
+        contrast = 1.0 if self.rng.uniform() < 0.1 else self.rng.uniform(0.1, 0.45)  # as real tables have
+        second = first + contrast * (second - first)
         return np.asarray(255 * ((1 - mix) * first + mix * second), dtype=np.uint8)
 
     def _pattern(self, kind: str) -> NDArray[np.float64]:
@@ -128,10 +134,16 @@ class Appearance:
         rows = coarse[low] * (1 - share)[:, None] + coarse[high] * share[:, None]
         return np.asarray(rows[:, low] * (1 - share) + rows[:, high] * share, dtype=np.float64)
 
+    def _from(self, bands: tuple[tuple[float, float], ...]) -> float:
+        """A number from one of the bands, each as likely as it is wide."""
+        widths = np.array([high - low for low, high in bands])
+        low, high = bands[int(self.rng.choice(len(bands), p=widths / widths.sum()))]
+        return float(self.rng.uniform(low, high))
+
     def _camera(self) -> Camera:
-        azimuth = np.radians(self.rng.uniform(*AZIMUTH[self.split]) * self.rng.choice([-1, 1]))
-        elevation = np.radians(self.rng.uniform(*ELEVATION[self.split]))
-        distance = self.rng.uniform(0.66, 0.8)
+        azimuth = np.radians(self._from(AZIMUTH[self.split]) * self.rng.choice([-1, 1]))
+        elevation = np.radians(self._from(ELEVATION[self.split]))
+        distance = self.rng.uniform(0.64, 0.76)
         target = vector(
             self.rng.uniform(-0.03, 0.03), self.rng.uniform(-0.02, 0.04), self.rng.uniform(0.03, 0.07)
         )

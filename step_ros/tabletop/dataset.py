@@ -1,9 +1,9 @@
 """Renders the tabletop's data: films with ground truth for the heads, stills for the backbone.
 
 On disk, like any set of clips: `clips.csv` (video, start, end, split, and one column a task; times in
-seconds, videos relative to the csv) with `clips.yaml`, and `videos/*.mp4`. Beside them `stills/*.mp4`, a few
-instants of each of many more worlds, with `stills/*.npz`, their dense targets. No still is from a film: the
-heads learn from tokens of worlds that the backbone has never seen, as they will meet them.
+seconds, videos relative to the csv) with `clips.yaml`, and `videos/*.mp4`. Beside them `stills/*.npz`, a few
+instants of each of many more worlds with their dense targets. No still is from a film: the heads learn from
+tokens of worlds that the backbone has never seen, as they will meet them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from step_ros.tabletop.labels import IDLE, TASKS, task_labels, task_pairs
 from step_ros.tabletop.render import SceneRenderer
 from step_ros.tabletop.scene import Scene
 
-FRAMES_PER_SECOND = 10
+FRAMES_PER_SECOND = 32 / 3  # one frame a step of a window of 16 frames over 1.5 s
 STILLS_A_WORLD = 6
+STILL_SIZE = 144  # pixels: a little larger than the backbone sees them, for crops
 FILM, STILL = 0, 1
 CSV_COLUMNS = ("video", "start", "end", "split", *TASKS)
 
@@ -125,17 +126,25 @@ def _render_film(request: WorldRequest) -> list[dict[str, str]]:
 
 def _render_stills(request: WorldRequest) -> None:
     scene, appearance = request.world(STILL)
-    video = request.root / "stills" / f"{request.index:05d}.mp4"
-    if video.exists():
+    path = request.root / "stills" / f"{request.index:05d}.npz"
+    if path.exists():
         return
-    times = np.sort(appearance.rng.uniform(0, scene.seconds, STILLS_A_WORLD))
+    rng = appearance.rng
+    times = np.sort(rng.uniform(0, scene.seconds, STILLS_A_WORLD))
     with SceneRenderer(scene, appearance) as renderer:
         targets = [asdict(renderer.targets(t)) for t in times]
         columns: dict[str, Any] = {key: np.stack([target[key] for target in targets]) for key in targets[0]}
-        np.savez_compressed(video.with_suffix(".npz"), **columns)
-        write_video(
-            video, [renderer.frame(t) for t in times], FRAMES_PER_SECOND
-        )  # last: it marks the world done
+        columns["images"] = np.stack([_still(renderer.frame(t), int(rng.integers(25, 96))) for t in times])
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(partial, **columns)
+    partial.rename(path)
+
+
+def _still(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """An RGB frame as a camera's JPEG of that quality shows it, made square: (STILL_SIZE, STILL_SIZE, 3)."""
+    _, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
+    return np.asarray(cv2.resize(decoded, (STILL_SIZE, STILL_SIZE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _in_parallel(

@@ -250,8 +250,8 @@ class Bulb(TabletopObject):
 
     def __init__(self, rng: Generator, base: Pose) -> None:
         super().__init__(rng, base)
-        self.radius = 0.036 * self.scale
-        self.rise = float(rng.uniform(0.032, 0.045))
+        self.radius = 0.042 * self.scale
+        self.rise = float(rng.uniform(0.04, 0.055))
         self.angle = float(np.radians(rng.uniform(170, 260)))
 
     def xml(self) -> str:

@@ -30,12 +30,16 @@ class DenseTargets:
         categories: uint8 (CELLS, CELLS), an index into `CATEGORIES` a cell.
         places: float32 (1 + len(OBJECTS), 3): image place (x, y in [0, 1]) and distance (m) of the hand and
             of each object's moving part; NaN for objects that are not there.
+        axes: float32 (1 + len(OBJECTS), 2, 3): where their own x and z axes point, in the camera's frame.
         aperture: opening between the fingers in metres.
+        in_hand: index into `OBJECTS` of what the hand holds; len(OBJECTS) for nothing.
     """
 
     categories: NDArray[np.uint8]
     places: NDArray[np.float32]
+    axes: NDArray[np.float32]
     aperture: float
+    in_hand: int
 
 
 class SceneRenderer:
@@ -91,8 +95,13 @@ class SceneRenderer:
         categories = np.where(squashed >= 0, self.model.geom_user[squashed, 0], 0).astype(np.uint8)
         present = {o.name for o in self.scene.objects}
         bodies = ["hand", *(name if name in present else None for name in OBJECTS)]
-        places = np.stack([self._place(name) for name in bodies])
-        return DenseTargets(categories, places, snapshot.aperture)
+        return DenseTargets(
+            categories,
+            places=np.stack([self._place(name) for name in bodies]),
+            axes=np.stack([self._axes(name) for name in bodies]),
+            aperture=snapshot.aperture,
+            in_hand=OBJECTS.index(snapshot.in_hand) if snapshot.in_hand else len(OBJECTS),
+        )
 
     def _place(self, body: str | None) -> NDArray[np.float32]:
         if body is None:
@@ -101,6 +110,12 @@ class SceneRenderer:
         x, y, z = camera.T @ (self.data.body(body).xpos - self.data.cam_xpos[0])
         scale = 0.5 / np.tan(np.radians(self.appearance.camera.field_of_view) / 2) / -z
         return np.array([0.5 + x * scale * 3 / 4, 0.5 - y * scale, -z], dtype=np.float32)
+
+    def _axes(self, body: str | None) -> NDArray[np.float32]:
+        if body is None:
+            return np.full((2, 3), np.nan, dtype=np.float32)
+        turned = self.data.cam_xmat[0].reshape(3, 3).T @ self.data.body(body).xmat.reshape(3, 3)
+        return np.asarray(turned[:, [0, 2]].T, dtype=np.float32)
 
     def _pose(self, t: float) -> Snapshot:
         snapshot = self.scene.at(t)

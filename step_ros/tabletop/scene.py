@@ -26,11 +26,15 @@ REVERSE_VERB = {(pair.object, pair.forward): pair.reverse for pair in ALL_PAIRS}
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The moving things at one instant: the hand, its fingers' opening (m), and the parts that move."""
+    """The moving things at one instant: the hand, its fingers' opening (m), and the parts that move.
+
+    `in_hand` names the part that the hand holds; in a phase that is all that `parts` can hold.
+    """
 
     hand: Pose
     aperture: float
     parts: dict[str, Pose]
+    in_hand: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +120,8 @@ class Scene:
         index = min(max(bisect_right(self._starts, t) - 1, 0), len(self._phases) - 1)
         phase = self._phases[index]
         snapshot = phase.at(min(max((t - self._starts[index]) / phase.seconds, 0.0), 1.0))
-        return Snapshot(snapshot.hand, snapshot.aperture, {**self._parts_at_start[index], **snapshot.parts})
+        parts = {**self._parts_at_start[index], **snapshot.parts}
+        return Snapshot(snapshot.hand, snapshot.aperture, parts, next(iter(snapshot.parts), None))
 
     def labels_at(self, t: float) -> dict[str, str]:
         """Ground truth of the three tasks at time `t` in seconds."""
@@ -126,7 +131,7 @@ class Scene:
     # ----- the plan -----
 
     def _place_objects(self, count: int) -> list[TabletopObject]:
-        spread = {1: [0.0], 2: [-0.13, 0.13], 3: [-0.22, 0.0, 0.22]}[count]
+        spread = {1: [0.0], 2: [-0.13, 0.13], 3: [-0.2, 0.0, 0.2]}[count]
         kinds = self.rng.permutation(len(OBJECT_TYPES))[:count]
         objects = []
         for x, kind in zip(spread, kinds, strict=True):
