@@ -14,6 +14,7 @@ from step_ros.backbones.engines.certification import Agreement, certification_fr
 from step_ros.backbones.engines.onnx_file import write_onnx
 from step_ros.backbones.engines.onnxruntime import OnnxRuntimeEngine
 from step_ros.backbones.engines.tensorrt import TensorRtEngine
+from step_ros.peft.adapter_folder import load_backbone
 
 
 def export(backbone: str, out: Path) -> None:
@@ -29,7 +30,7 @@ def export(backbone: str, out: Path) -> None:
     """
     console = Console()
     try:
-        loaded = Backbone.from_pretrained(backbone)
+        loaded = load_backbone(backbone)
         out.mkdir(parents=True, exist_ok=True)
         onnx = out / "backbone.onnx"
         _report(console, onnx, export_onnx(loaded, onnx))

@@ -36,7 +36,7 @@ def render(
     Console().print(render_stills(out, stills, workers=workers, seed=seed))
 
 
-def pretrain(data: Path, out: Path, epochs: float = 4.0, batch_size: int = 128, seed: int = 0) -> None:
+def pretrain(data: Path, out: Path, epochs: float = 7.0, batch_size: int = 32, seed: int = 0) -> None:
     """Train the tabletop's small backbone on single frames.
 
     Args:

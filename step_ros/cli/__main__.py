@@ -1,0 +1,5 @@
+"""`python -m step_ros.cli` is `step-ros`."""
+
+from step_ros.cli import main
+
+main()

@@ -1,0 +1,69 @@
+"""What an update costs here, next to other ways to get the same answer: one command, one table, one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.console import Console
+
+from step_ros.backbones import EngineError
+
+if TYPE_CHECKING:
+    from step_ros.benchmark.results import Results
+
+
+def benchmark(
+    preset: str = "cpu",
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    engine: str = "auto",
+) -> None:
+    """Measure streaming heads beside recomputing, cached tokens, adapters and video models, in one run.
+
+    Networks have real sizes and random weights, and nothing is downloaded.
+
+    Args:
+        preset: cpu (two cores, less than ten minutes) or gpu (one NVIDIA GPU).
+        json_file: where to write the figures as well; "{gpu}" in it becomes the GPU's name.
+        engine: what runs the backbones: auto, tensorrt, inductor, openvino, onnxruntime or eager.
+    """
+    from step_ros.benchmark.session import run_preset
+
+    console = Console()
+    try:
+        results = run_preset(preset, engine=engine, report=lambda line: console.print(line, style="dim"))
+        _print(console, results)
+        if json_file is not None:
+            gpu = results.machine.get("gpu", "cpu").lower().replace(" ", "-")
+            results.save(Path(str(json_file).replace("{gpu}", gpu)))
+    except (EngineError, ValueError, OSError) as error:
+        raise SystemExit(f"step-ros benchmark: {error}") from error
+
+
+def benchmark_page(results: Path, page: Path = Path("docs/performance.md")) -> None:
+    """Put a run's tables and plots into a page of the documentation.
+
+    Args:
+        results: a file that `step-ros benchmark --json` wrote.
+        page: a Markdown file with markers; plots go to the folder beside it of the same name.
+    """
+    from step_ros.benchmark.page import update_page
+    from step_ros.benchmark.results import Results
+
+    try:
+        written = update_page(page, Results.load(results))
+    except (ImportError, ValueError, OSError) as error:
+        raise SystemExit(f"step-ros benchmark-page: {error}") from error
+    for path in written:
+        Console().print(f"{path}", highlight=False)
+
+
+def _print(console: Console, results: Results) -> None:
+    from step_ros.benchmark.table import rich_table, target_table
+    from step_ros.benchmark.targets import targets
+
+    console.print(rich_table(results))
+    console.print(target_table(targets(results)))
+    for case in results.left_out:
+        console.print(f"left out for lack of time: {case}", style="yellow")

@@ -1,0 +1,183 @@
+"""A bag through the node's pipeline, without ROS: `step-ros replay`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from step_ros.cli.warnings_shown import warnings_shown
+
+if TYPE_CHECKING:  # at run time when it is needed: torch takes seconds to import, --help does not wait for it
+    from step_ros.evaluation.replay import Replay
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the node is given; where nothing is said, what its parameter file says."""
+
+    params_file: Path | None = None
+    """The node's parameter file; its defaults where there is none."""
+    models: tuple[str, ...] | None = None
+    """The heads: folders, bundled ones such as tabletop/object, or hub names."""
+    backbone: str | None = None
+    """The backbone that all heads were trained on."""
+    engine: str | None = None
+    """What runs the backbone."""
+    device: str | None = None
+    """Where the models run."""
+
+
+DEFAULT_PIPELINE = Pipeline()
+
+
+def replay(
+    bag: Annotated[Path, tyro.conf.Positional],
+    out: Path,
+    image_topics: tuple[str, ...] = (),
+    truth: str = "/truth",
+    truth_csv: Path | None = None,
+    rate: float = 0.0,
+    video: bool = False,
+    rerun: bool = False,
+    pipeline: Annotated[Pipeline, tyro.conf.arg(name="")] = DEFAULT_PIPELINE,
+) -> None:
+    """Replay a recording through the same pipeline as the node's, and judge what it says.
+
+    Writes predictions.mcap (the node's topics, for Foxglove and `ros2 bag play`), predictions.csv,
+    predictions.jsonl (all probabilities), metrics.json and run.json to a folder, from which `step-ros report`
+    makes a page.
+
+    Args:
+        bag: a rosbag2 folder or file, mcap or sqlite3, with raw or compressed images.
+        out: folder to write to.
+        image_topics: which cameras; may be left out where the bag has only one. With several, each has a
+            folder of its own below `out`.
+        truth: prefix of the topics with the true labels, one a task.
+        truth_csv: true segments instead: columns start and end, in seconds from the first image, and one a
+            task.
+        rate: seconds of the recording a second, 1 for real time; 0 for as fast as can be.
+        video: draw an annotated video as well, annotated.mp4.
+        rerun: log to a Rerun recording as well, replay.rrd.
+        pipeline: the node's parameters.
+    """
+    console = Console(stderr=True)
+    try:
+        with warnings_shown(console):
+            also = [name for name, wanted in (("video", video), ("rerun", rerun)) if wanted]
+            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, also, pipeline)
+    except (OSError, ValueError, RuntimeError) as error:
+        # What bags, models, truth and parameter files that cannot be used raise.
+        raise SystemExit(f"step-ros replay: {error}") from error
+
+
+def _replay(
+    console: Console,
+    bag: Path,
+    out: Path,
+    image_topics: tuple[str, ...],
+    truth: tuple[str, Path | None],
+    rate: float,
+    also: list[str],
+    pipeline: Pipeline,
+) -> None:
+    from step_ros.evaluation.replay import choose_image_topic
+    from step_ros.evaluation.replay_rerun import ReplayRerun
+    from step_ros.evaluation.replay_session import MakeWriter, TruthSource, replay_to_folder
+    from step_ros.evaluation.replay_settings import read_settings
+    from step_ros.evaluation.replay_video import ReplayVideo
+
+    files: dict[str, tuple[str, MakeWriter]] = {
+        "video": ("annotated.mp4", ReplayVideo),
+        "rerun": ("replay.rrd", ReplayRerun),
+    }
+    if rate < 0:
+        raise ValueError(f"--rate must not be negative, got {rate}")
+    topics = [choose_image_topic(bag, name) for name in image_topics or (None,)]
+    changes = {name: value for name, value in vars(pipeline).items() if name != "params_file"}
+    settings = read_settings(pipeline.params_file, **changes)
+    console.print(f"loading {', '.join(settings.models)}", highlight=False)
+    perceiver = settings.load()
+    for topic in topics:
+        folder = out if len(topics) == 1 else out / topic.name.strip("/").replace("/", "_")
+        with ReplayProgress(console, topic.name, topic.count) as progress:
+            metrics = replay_to_folder(
+                *(bag, topic, perceiver, settings, TruthSource(*truth), folder),
+                rate=rate,
+                also=dict(files[name] for name in also),
+                on_update=lambda replay, update: progress.show(replay),  # noqa: B023  # only in this turn
+            )
+            progress.finish()
+        Console().print(metrics_table(metrics), f"{folder}", highlight=False)
+
+
+class ReplayProgress:
+    """A bar with the speed, in seconds of the recording a second, and the time that remains."""
+
+    def __init__(self, console: Console, topic: str, images: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._images = images
+        self._task = self._progress.add_task(topic, total=images, speed="")
+
+    def show(self, replay: Replay) -> None:
+        """Bring the bar up to date."""
+        elapsed = self._progress.tasks[0].elapsed or 0.0
+        first_ns, last_ns = replay.span_ns or (0, 0)
+        speed = f"{(last_ns - first_ns) / 1e9 / elapsed:.1f} x real time" if elapsed > 0 else ""
+        self._progress.update(self._task, completed=replay.frames_read, speed=speed)
+
+    def finish(self) -> None:
+        """The recording has ended, whatever the bag said of its length."""
+        self._progress.update(self._task, completed=self._images)
+
+    def __enter__(self) -> ReplayProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def metrics_table(metrics: dict[str, Any]) -> Table:
+    """The figures that people ask for first, a row a task."""
+    table = Table(
+        *("task", "acc", "sym", "other", "mAP", "F1@50", "edit", "onset", "flips"),
+        title=f"{metrics['updates']} updates, {_number(metrics['updates_per_second'], 1)} a second",
+        caption="acc to edit: %; onset: median seconds to the first right update; flips: a minute",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+    for column in table.columns:
+        column.no_wrap = True
+        column.justify = "left" if column.header == "task" else "right"
+    for task, scores in metrics["tasks"].items():
+        shares = ("accuracy", "symmetric", "non_symmetric", "map", "f1@50", "edit")
+        table.add_row(
+            task,
+            *(_number(scores[name], 1, 100) for name in shares),
+            _number(scores["onsets"]["delay_s"], 2),
+            _number(scores["flips_per_minute"], 1),
+        )
+    if not metrics["tasks"]:
+        table.caption = "there is no truth to compare with: see --truth and --truth-csv"
+    return table
+
+
+def _number(value: float | None, digits: int, factor: float = 1.0) -> str:
+    return "-" if value is None else f"{value * factor:.{digits}f}"

@@ -1,0 +1,226 @@
+"""`step-ros reproduce`: the rows of the paper's tables that can be run, beside the published ones."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from step_ros.backbones import select_engine
+from step_ros.cli.reproduce_costs import show_costs
+from step_ros.evaluation.published import PublishedTable, published_tables
+from step_ros.evaluation.reproduction import METHODS, ROWS, RowResult, cells, run_rows
+from step_ros.evaluation.result_tables import markdown_table, terminal_table
+from step_ros.peft.adapter_folder import load_backbone
+from step_ros.training.datasets import DATASETS, ClipsError, read_dataset
+from step_ros.training.extract import ExtractOptions, extract
+from step_ros.training.fit_options import FitOptions
+from step_ros.training.raw_patches import RawPatches
+from step_ros.training.sampling import ClipSampling
+from step_ros.training.token_store import TokenStore
+from step_ros.training.windows import DIRECTION
+
+COSTS = ("table5", "figure4")
+
+_FIT_DEFAULTS = FitOptions()
+_EXTRA_COLUMNS = ("pair_accuracy", "mean_class", "reversed_top1")
+
+
+def reproduce(
+    table: Annotated[str, tyro.conf.Positional] = "",
+    data: tuple[str, ...] = (),
+    store: tuple[Path, ...] = (),
+    backbone: str = "facebook/dinov2-base",
+    frames: int = 16,
+    trim: float = 0.0,
+    views: int = 1,
+    stores: Path = Path("stores"),
+    task: str | None = None,
+    rotate: tuple[str, ...] = (),
+    seeds: int = 1,
+    list_tables: Annotated[bool, tyro.conf.arg(name="list")] = False,
+    size: str = "vitb14",
+    timed: bool = True,
+    figure: Path | None = None,
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    markdown_file: Annotated[Path | None, tyro.conf.arg(name="markdown")] = None,
+    device: str = "cpu",
+    options: Annotated[FitOptions, tyro.conf.arg(name="fit")] = _FIT_DEFAULTS,
+) -> None:
+    """Train and judge the rows of a table of the STEP paper, and print them beside what was published.
+
+    Rows are run on every data set that is given; what lacks data is named. Other data than the paper's do
+    as well. table5 and figure4, what several tasks cost, need no data and are counted and timed here.
+
+    Args:
+        table: table1 ... table10, figure4, all (every probe and ablation), or peft (adapters beside probes).
+        data: data sets to extract first, each as NAME=FOLDER (such as hri30=/data/HRI30), or a csv of clips.
+        store: token stores that are there already; their folders' names stand in the table.
+        backbone: folder or hub name, for data that are not extracted yet, and for adapters (table4, peft).
+        frames: frames of a clip, T.
+        trim: share of each clip to leave out at both ends.
+        views: views of each clip to train on.
+        stores: folder for the token stores of `data`.
+        task: which task; by default each data set's first.
+        rotate: groups to hold out and judge, one after the other.
+        seeds: runs a row; several give a mean and a standard deviation.
+        list_tables: only show every table and what it needs.
+        size: backbone of table5 and figure4: vits14, vitb14 or vitl14, with random weights.
+        timed: whether these are timed here, too.
+        figure: picture of figure4; figure4.png by default.
+        json_file: where to write every run.
+        markdown_file: where to write the table.
+        device: where backbones run.
+        options: how probes are fitted.
+    """
+    console = Console()
+    published = published_tables()
+    if list_tables or not table:
+        list_all(console, published)
+        return
+    if table in COSTS:
+        show_costs(
+            console,
+            table,
+            published["table5"],
+            size=size,
+            frames=frames,
+            device=device,
+            timed=timed,
+            figure=figure,
+            json_file=json_file,
+            markdown_file=markdown_file,
+        )
+        return
+    if table not in ROWS:
+        raise ClipsError(f"there is no {table!r} to run; known are {', '.join((*ROWS, *COSTS))}")
+    opened = {path.resolve().name: TokenStore(path) for path in store}
+    adapted = any("adapter" in METHODS[method] for method in ROWS[table])
+    sampling = ExtractOptions(ClipSampling(frames, trim), views, dtype="uint8" if adapted else "float16")
+    for entry in data:
+        name, path = _named(entry)
+        opened[name] = _extracted(name, path, backbone, sampling, stores / name, device)
+    about = published.get(table)
+    for name in about.datasets if about else ():
+        if name not in opened:
+            console.print(f"skipped: {name} (give it as --data {name}=FOLDER)")
+    if not opened:
+        raise ClipsError("no data: name data sets by --data NAME=FOLDER, or token stores by --store")
+    everything: dict[str, Any] = {}
+    parts: list[str] = []
+    for name, tokens in opened.items():
+        chosen = task or next(iter(tokens.tasks))
+        console.print(f"{name}: {chosen}")
+        results = run_rows(
+            tokens, chosen, ROWS[table], options, seeds=seeds, rotate=rotate, console=Console(quiet=True),
+            done=lambda result: console.print(f"  {result.method}: {_brief(result)}", highlight=False),
+            backbone=backbone,
+        )  # fmt: skip
+        rows = table_rows(results, about, name, direction=chosen == DIRECTION)
+        if adapted:
+            rows = [[*row, *extra] for row, extra in zip(rows, cost_columns(results), strict=True)]
+        title = f"{about.title if about else 'Every probe'}: {name}, {chosen}"
+        console.print(terminal_table(rows, title=title))
+        parts += [f"## {title}\n", markdown_table(rows)]
+        if table == "table3":
+            rows = class_by_class(results)
+            console.print(terminal_table(rows, title=f"Class by class: {name}"))
+            parts += [markdown_table(rows)]
+        everything[name] = {"task": chosen, "rows": [result.to_json() for result in results]}
+    if json_file is not None:
+        json_file.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+    if markdown_file is not None:
+        markdown_file.write_text("\n".join(parts), encoding="utf-8")
+
+
+def list_all(console: Console, published: dict[str, PublishedTable]) -> None:
+    """Print every table of the paper, and what running it needs."""
+    rows = [["table", "what it shows", "data sets", "run by"]]
+    for name, about in published.items():
+        needs = ", ".join(f"--data {dataset}=FOLDER" for dataset in about.datasets)
+        rows.append([name, about.title, needs, f"step-ros reproduce {name}"])
+    console.print(terminal_table(rows))
+    console.print(
+        "Any other data do as well: --data clips.csv, or --store STORE. `all` runs every probe and ablation."
+    )
+
+
+def table_rows(
+    results: Sequence[RowResult], about: PublishedTable | None, name: str, *, direction: bool
+) -> list[list[str]]:
+    """Header and a row a method: measured, and published where the paper has the data set."""
+    measured = ["top1", "symmetric", "non_symmetric"]
+    if about and about.name != "table3":
+        measured = list(about.columns)
+    measured += [column for column in _EXTRA_COLUMNS if column not in measured]
+    if direction:
+        measured = ["direction_accuracy"]
+    quoted = about.columns if about and name in about.datasets and about.name != "table3" else ()
+    rows = [["%", *measured, *(f"published {column}" for column in quoted)]]
+    for result in results:
+        row = about.row(result.method) if about and quoted else None
+        values = row.get(name, [None] * len(quoted)) if row else [None] * len(quoted)
+        rows.append(
+            [
+                result.method,
+                *cells(result, measured),
+                *("-" if value is None else f"{value:.2f}" for value in values),
+            ]
+        )
+    return rows
+
+
+def cost_columns(results: Sequence[RowResult]) -> list[list[str]]:
+    """Header and a row a method: what was trained, and how long."""
+    return [
+        ["trained M", "training s"],
+        *([f"{r.parameters / 1e6:.2f}", f"{statistics.mean(r.seconds):.0f}"] for r in results),
+    ]
+
+
+def class_by_class(results: Sequence[RowResult]) -> list[list[str]]:
+    """The paper's table III, of each method's first run: symmetric classes and their confusions."""
+    rows = [["class", *(f"{r.method}: {what}" for r in results for what in ("top-1", "confusion", "rate"))]]
+    reports = [{c.label: c for c in result.runs[0].report.classes} for result in results]
+    paired = [label for pair in results[0].runs[0].report.pairs for label in (pair.first, pair.second)]
+    for label in sorted(paired):
+        row = [label]
+        for report in reports:
+            found = report.get(label)
+            row += (
+                [f"{found.accuracy:.2f}", found.confusion or "-", f"{found.confusion_rate:.2f}"]
+                if found
+                else ["-"] * 3
+            )
+        rows.append(row)
+    return rows
+
+
+def _named(entry: str) -> tuple[str, Path]:
+    """NAME=FOLDER, or a path that is named after itself."""
+    name, equals, path = entry.partition("=")
+    if equals:
+        return name, Path(path)
+    return (Path(entry).parent.resolve().name if Path(entry).is_file() else Path(entry).name), Path(entry)
+
+
+def _extracted(
+    name: str, path: Path, backbone: str, options: ExtractOptions, out: Path, device: str
+) -> TokenStore:
+    clip_set = read_dataset(path, name if name in DATASETS else "auto")
+    loaded = load_backbone(backbone, device=device)
+    if options.dtype == "uint8":
+        return extract(clip_set, RawPatches(loaded), options, out)
+    loaded.engine = select_engine(loaded)
+    return extract(clip_set, loaded, options, out)
+
+
+def _brief(result: RowResult) -> str:
+    columns = ("top1", "symmetric", "pair_accuracy", "direction_accuracy")
+    texts = zip(columns, cells(result, columns), strict=True)
+    return ", ".join(f"{column} {text}" for column, text in texts if text != "-")
