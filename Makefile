@@ -7,6 +7,9 @@
 SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
+MINUTES ?= 30
+FAULTS ?= 200
+CASES ?= 100000
 export PYTHON
 
 BIN := $(VENV)/bin
@@ -17,10 +20,10 @@ SETUP_INPUTS := $(wildcard setup.py setup.cfg package.xml constraints/*.txt requ
     scripts/setup_environment.sh scripts/build_vision_msgs.py \
     interfaces/vision_msgs/* interfaces/vision_msgs/msg/*)
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test fuzz soak audit lint benchmark benchmark-gpu docs clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv: dependencies, and ROS 2 from wheels where none is sourced
 
@@ -34,8 +37,32 @@ demo: $(STAMP) ## play the built-in recording into the perception node, over rea
 test: $(STAMP) ## every test, the linters among them
 	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
 
+fuzz: $(STAMP) ## images, model folders, parameter and label files: CASES=100000 broken ones of each
+	@FUZZ_CASES=$(CASES) $(BIN)/python -m pytest test/fuzz
+
+soak: $(STAMP) ## two cameras for MINUTES=30, then FAULTS=200 random faults: memory, latency, no frame lost
+	@$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
+	@FAULTS=$(FAULTS) $(BIN)/python -m pytest -s test/ros/test_faults.py
+
+audit: $(STAMP) ## are the pinned dependencies known to be vulnerable? (pip-audit, in an environment of its own)
+	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
+	    $(VENV)/audit/bin/pip install --quiet pip-audit; }
+	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes \
+	    --requirement constraints/hashes/python$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
+
 lint: $(STAMP) ## the linters alone: ruff, mypy, ROS's own, package.xml, the rooms
 	@$(BIN)/python -m pytest -q test/style
+
+benchmark: $(STAMP) ## what an update costs on this processor, into benchmarks/results and docs/performance.md
+	@$(BIN)/step-ros benchmark --preset cpu --json benchmarks/results/cpu.json
+	@$(BIN)/step-ros benchmark-page --results benchmarks/results/cpu.json
+
+benchmark-gpu: $(STAMP) ## every test that needs an NVIDIA GPU, then what an update costs on it, into benchmarks/results
+	@STEP_ROS_REQUIRE_CUDA=1 $(BIN)/python -m pytest -m needs_cuda
+	@$(BIN)/step-ros benchmark --preset gpu --json 'benchmarks/results/{gpu}.json'
+
+docs: $(STAMP) ## the documentation as a site in build/site, built strictly
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) build install log demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

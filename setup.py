@@ -34,7 +34,19 @@ TABLETOP = ["mujoco>=3.2"]
 OPENVINO = ["openvino>=2024.6"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"]
 TENSORRT = ["torch-tensorrt>=2.6"]
-TRAINING = ["scikit-learn>=1.3", "scipy>=1.10", "torchmetrics>=1.4", "tqdm>=4.60"]
+# Reports of replays.
+REPORT = ["jinja2>=3.1", "matplotlib>=3.8", "scikit-learn>=1.3", "torchmetrics>=1.4"]
+DOCS = ["mkdocs-material>=9.5"]
+# The plots of `step-ros benchmark-page`.
+BENCHMARK = ["matplotlib>=3.8"]
+TRAINING = [
+    "accelerate>=0.34",
+    "scikit-learn>=1.3",
+    "scipy>=1.10",
+    "tensorboard>=2.14",
+    "torchmetrics>=1.4",
+    "tqdm>=4.60",
+]
 TEST = [
     "catkin_pkg>=1.0",
     "hypothesis>=6.100",
@@ -42,7 +54,10 @@ TEST = [
     "pytest>=6.2",
     "pytest-timeout>=2.3",
     "ruff>=0.9",
+    "selenium>=4.20",
 ]
+# What `make setup` installs.
+DEVELOPMENT = [*BENCHMARK, *DOCS, *ONNX, *OPENVINO, *REPORT, *TABLETOP, *TEST, *TRAINING, *VIDEO]
 
 setup(
     name=PACKAGE,
@@ -53,7 +68,10 @@ setup(
     maintainer="step_ros maintainers",
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={"": ["py.typed", "*.css", "*.html", "*.js", "*.json", "*.xml", "*.yaml"]},
+    package_data={
+        "": ["py.typed", "*.css", "*.html", "*.js", "*.json", "*.xml", "*.yaml"],
+        f"{PACKAGE}.evaluation.report": ["page/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -73,8 +91,13 @@ setup(
         "tyro>=0.9",
     ],
     extras_require={
+        "benchmark": BENCHMARK,
+        "development": DEVELOPMENT,
         "tabletop": TABLETOP,
         "training": TRAINING,
+        "report": REPORT,
+        "docs": DOCS,
+        "rerun": ["rerun-sdk>=0.22"],
         "openvino": OPENVINO,
         "onnx": ONNX,
         "tensorrt": TENSORRT,

@@ -43,7 +43,7 @@ fi
 PATH=$(cd "$venv/bin" && pwd):$PATH
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@"; }
 
-package='.[tabletop,training,test,video]'
+package='.[development]'
 if [[ $ros = machine ]]; then
     say "ROS 2 ${ROS_DISTRO:-} of this machine; installing what it does not bring"
     # Its messages are compiled against its numpy, and a newer major version breaks them.

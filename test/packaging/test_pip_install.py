@@ -51,6 +51,8 @@ def test_wheel_holds_every_module_and_no_tests(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "step_ros").rglob("*.py")}
     assert modules <= names
+    page = (ROOT / "step_ros" / "evaluation" / "report" / "page").iterdir()
+    assert {path.relative_to(ROOT).as_posix() for path in page} <= names
     assert "step_ros/py.typed" in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"step_ros"}
 

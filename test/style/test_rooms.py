@@ -9,21 +9,24 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "step_ros"
 
-CORE = {"frames", "backbones", "probes", "perception"}
+CORE = {"frames", "backbones", "peft", "probes", "perception"}
 OFFLINE = CORE | {"training", "evaluation", "tabletop"}
 
 # Room: the other rooms it may import.
 ROOMS: dict[str, set[str]] = {
     "frames": set(),
     "backbones": set(),
+    "peft": {"backbones"},
     "probes": {"backbones", "frames"},
-    "perception": {"frames", "backbones", "probes"},
-    "training": {"frames", "backbones", "probes"},
+    "perception": {"frames", "backbones", "peft", "probes"},
+    "training": {"frames", "backbones", "peft", "probes"},
     "evaluation": OFFLINE,
     "tabletop": {"frames"},
     # Of probes/, what a head says of itself; of evaluation/, how the demo and the planner keep score.
     "ros": {"frames", "perception", "probes", "evaluation"},
-    "cli": OFFLINE,
+    "benchmark": {"frames", "backbones", "peft", "probes"},
+    # All; what needs ROS imports it when it is called.
+    "cli": OFFLINE | {"benchmark", "ros"},
 }
 
 # Runs with no ROS on the machine, unless it is ros/; reads images with no torch, if it is frames/.

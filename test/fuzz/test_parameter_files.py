@@ -1,0 +1,74 @@
+"""Parameter files for the node: values within their ranges, or an error before anything is started."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+rclpy = pytest.importorskip("rclpy", reason="there is no ROS 2 here")
+
+from rclpy.exceptions import ParameterException  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+
+from step_ros.ros.parameters import PARAMETERS, declare_parameters, value_of  # noqa: E402
+from step_ros.shared_files import shared_folder  # noqa: E402
+
+from .mutations import SCALARS, cases, mutated  # noqa: E402
+
+REFUSALS = (ParameterException, ValueError, RuntimeError, OSError)
+"""What the process `perception` answers with a sentence and exit code 1."""
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Any]:
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+def test_parameter_files(context: Any, tmp_path: Path) -> None:
+    good = (shared_folder() / "config" / "perception.yaml").read_bytes()
+    some = st.dictionaries(
+        st.sampled_from([spec.name for spec in PARAMETERS]) | st.text(max_size=12),
+        SCALARS | st.lists(SCALARS, max_size=3),
+        max_size=4,
+    ).map(lambda values: yaml.safe_dump({"/**": {"ros__parameters": values}}).encode())
+    path = tmp_path / "parameters.yaml"
+
+    @cases(usually=150)
+    @given(content=some | mutated([good]) | st.just(good))
+    def try_it(content: bytes) -> None:
+        path.write_bytes(content)
+        node = None
+        try:
+            node = Node(
+                "perception",
+                context=context,
+                cli_args=["--ros-args", "--params-file", str(path)],
+                start_parameter_services=False,
+                enable_rosout=False,
+            )
+            declare_parameters(node)
+        except REFUSALS as error:
+            assert str(error)
+        else:
+            for spec in PARAMETERS:
+                value = value_of(node, spec.name)
+                if spec.choices:
+                    assert value in spec.choices
+                elif spec.minimum is not None and not math.isnan(value):
+                    assert spec.minimum <= value <= spec.maximum
+                assert type(value) is type(spec.default), spec.name
+        finally:
+            if node is not None:
+                node.destroy_node()
+
+    try_it()
