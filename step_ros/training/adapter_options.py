@@ -17,10 +17,15 @@ class AdapterOptions:
     """Prompts (VPT, Vita-CLIP) or channels of the bottleneck (the others); as published by default."""
     learning_rate: float = 5e-4
     """AdamW's, at its peak, of the adapter; the heads have their own."""
+    head_steps: int = 300
+    """Steps in which the heads first learn on the backbone as it is: an adapter that starts beside heads of
+    random weights learns to please those (Kumar et al., ICLR 2022). 0 trains all together from the start."""
     checkpointing: bool = True
     """Whether blocks are computed again on the way back: far less memory, about a third more time."""
 
     def __post_init__(self) -> None:
-        """Check the kind."""
+        """Check the kind and the steps."""
         if self.kind and self.kind not in ADAPTERS:
             raise ValueError(f"unknown adapter {self.kind!r}; known are {', '.join(ADAPTERS)}")
+        if self.head_steps < 0:
+            raise ValueError(f"head_steps must be at least 0, got {self.head_steps}")

@@ -13,6 +13,7 @@ from torch import nn
 from step_ros.backbones import Backbone, BackboneIdentity
 from step_ros.probes import Head, HeadConfig, ProbeConfig
 from step_ros.training.adapted_training import begin_adapting, left_alone
+from step_ros.training.adapter_options import AdapterOptions
 from step_ros.training.calibration import fit_rejection_threshold, fit_temperature
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.raw_patches import EncodedWindows, WindowEncoder
@@ -114,6 +115,11 @@ def fit(
         used, trained = frozen, 0
     else:
         encoder = through.encoder
+        if options.adapter.head_steps:
+            alone = replace(options, steps=options.adapter.head_steps, adapter=AdapterOptions(), patience=0)
+            through.base.to(options.device)
+            plain = EncodedWindows(stored, _encoder_of(through.base), keep_bytes=_KEPT_BYTES)
+            run(heads, training, [], plain, alone, None, store, console)
         steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
         used, trained = through.finish(backbone_out), through.adapted.num_trained()
         tokens_of = EncodedWindows(stored, _encoder_of(used))

@@ -39,7 +39,7 @@ class FitOptions:
     adapter: AdapterOptions = AdapterOptions()
     """Whether the backbone is adapted with the heads."""
 
-    steps: int = 600
+    steps: int = 1200
     """Optimiser steps."""
     batch_size: int = 32
     """Windows a step."""
@@ -54,7 +54,7 @@ class FitOptions:
     """Share of the target spread over all classes."""
     token_dropout: float | None = None
     """Share of patch places left out of a training window: regularises, and costs far less. By default as
-    many as leave 20 places, drawn anew for each batch."""
+    many as leave 10 places, drawn anew for each batch."""
     balance: float = 0.5
     """How far rare classes of the first task are drawn more often: 0 not at all, 1 until all are alike."""
     mixup: float = 0.0

@@ -26,7 +26,7 @@ from step_ros.training.token_store import TokenStore
 from step_ros.training.window_logits import window_logits
 from step_ros.training.windows import Window, WindowTokens, balanced
 
-PLACES = 20
+PLACES = 10
 """Patch places that a training window shows: what a step costs then does not depend on the backbone."""
 
 

@@ -52,7 +52,7 @@ def fast(kind: str, **options: object) -> FitOptions:
         batch_size=4,
         num_heads=2,
         check_every=2,
-        adapter=AdapterOptions(kind, size=4),
+        adapter=AdapterOptions(kind, size=4, head_steps=2),
         **options,  # type: ignore[arg-type]
     )
 
