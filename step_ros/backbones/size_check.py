@@ -25,6 +25,9 @@ MAX_SIZES = {
     "num_channels": 16,
     "num_register_tokens": 1_024,
     "mlp_ratio": 64,
+    "projection_dim": 16_384,
+    "vocab_size": 10_000_000,
+    "max_position_embeddings": 1_000_000,
 }
 """Far above any real backbone; they keep a broken config from asking for sizes that overflow."""
 
@@ -37,9 +40,10 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
     Raises:
         BackboneError: one is not; the message names it.
     """
-    nested = config.get("vision_config")
-    parts = [config, nested] if isinstance(nested, Mapping) else [config]
+    parts = (config, config.get("vision_config"), config.get("text_config"))
     for part in parts:
+        if not isinstance(part, Mapping):
+            continue
         for name, maximum in MAX_SIZES.items():
             value = part.get(name)
             if value is None:

@@ -53,7 +53,7 @@ def load_vision_tower(folder: Path) -> VisionTower:
     # Here because it takes seconds, which who only reads a head's config need not wait for.
     import transformers
 
-    config = _read_config(folder / "config.json")
+    config = read_config(folder / "config.json")
     model_type = str(config.get("model_type"))
     if model_type not in _MODEL_TYPES:
         raise BackboneError(
@@ -75,7 +75,7 @@ def load_vision_tower(folder: Path) -> VisionTower:
         )
     check_config(folder, config)
     check_weights(folder, getattr(transformers, class_name))
-    network = _load(getattr(transformers, class_name), folder, options)
+    network = load_network(getattr(transformers, class_name), folder, options)
     return describe_tower(network, model_type)
 
 
@@ -96,7 +96,12 @@ def describe_tower(network: Any, model_type: str) -> VisionTower:
     )
 
 
-def _load(model_class: Any, folder: Path, options: dict[str, Any]) -> Any:
+def load_network(model_class: Any, folder: Path, options: dict[str, Any]) -> Any:
+    """A network of transformers in float32, from safetensors only.
+
+    Raises:
+        BackboneError: its weights cannot be loaded, or lack some.
+    """
     try:
         with quiet_transformers():
             network, info = model_class.from_pretrained(
@@ -129,7 +134,12 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """What a config.json holds.
+
+    Raises:
+        BackboneError: it cannot be read, or is no JSON object.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

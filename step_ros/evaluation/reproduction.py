@@ -13,6 +13,7 @@ from rich.console import Console
 
 from step_ros.evaluation.clip_metrics import ClipMetrics
 from step_ros.evaluation.judge import Judgement, judge
+from step_ros.peft.text_side import TEXT_SIDES
 from step_ros.probes import StepOptions
 from step_ros.training.fit import fit
 from step_ros.training.fit_options import FitOptions
@@ -165,9 +166,10 @@ def run_rows(
 
 
 def _as(method: str, options: FitOptions) -> FitOptions:
-    """Options that make a method, its adapter as `options` have it but for its kind."""
+    """Options that make a method; its adapter is as `options` have it, with a text side if it has one."""
     differs = dict(METHODS[method])
-    adapter = replace(options.adapter, kind=differs.pop("adapter", ""))
+    kind = differs.pop("adapter", "")
+    adapter = replace(options.adapter, kind=kind, text=options.adapter.text if kind in TEXT_SIDES else "")
     return replace(options, **differs, adapter=adapter)
 
 

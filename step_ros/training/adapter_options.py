@@ -15,6 +15,9 @@ class AdapterOptions:
     """vpt_shallow, vpt_deep, adaptformer, st_adapter, m2_clip or vita_clip; empty adapts nothing."""
     size: int | None = None
     """Prompts (VPT, Vita-CLIP) or channels of the bottleneck (the others); as published by default."""
+    text: str = ""
+    """Folder or hub name of the CLIP whose text tower reads the class names: m2_clip and vita_clip then learn
+    of these, too; empty for images alone."""
     learning_rate: float = 5e-4
     """AdamW's, at its peak, of the adapter; the heads have their own."""
     head_steps: int = 300

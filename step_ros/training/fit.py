@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from step_ros.backbones import Backbone, BackboneIdentity
+from step_ros.peft.text_side import ClipText, merge_text_side, put_text_side
 from step_ros.probes import Head, HeadConfig, ProbeConfig
 from step_ros.training.adapted_training import begin_adapting, left_alone
 from step_ros.training.adapter_options import AdapterOptions
@@ -54,7 +55,7 @@ class Fitted:
     backbone: Backbone | None = None
     """What makes tokens of the store's pixels, adapted or as it was; None where the store holds tokens."""
     adapter_parameters: int = 0
-    """Parameters of the adapter that were trained."""
+    """Parameters of the adapter, and of a text side, that were trained."""
 
 
 def fit(
@@ -110,6 +111,11 @@ def fit(
         _prepare(head, training, tokens_of, options)
         if options.start is not None:
             start_from(head, options.start / task, options.start / next(iter(store.tasks)))
+    if options.adapter.text:
+        clip = ClipText(options.adapter.text)
+        for head in heads.values():
+            side = clip.side(head.config.labels, options.adapter.kind, identity.dim)
+            put_text_side(head.probe, side)
     if through is None:
         steps, curve = run(heads, training, validation, tokens_of, options, checkpoints, store, console)
         used, trained = frozen, 0
@@ -124,7 +130,7 @@ def fit(
         used, trained = through.finish(backbone_out), through.adapted.num_trained()
         tokens_of = EncodedWindows(stored, _encoder_of(used))
     for head in heads.values():
-        head.to("cpu").eval()
+        trained += merge_text_side(head.to("cpu").eval().probe)
         if used is not None:
             head.config = replace(head.config, backbone=used.identity)
         _calibrate(head, store, split, tokens_of, options)
