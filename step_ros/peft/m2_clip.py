@@ -23,8 +23,8 @@ class M2Clip(Adapter):
 
     On a ViT-B 14.25 M parameters (L·(4·r·D + 16·r + 2·D)). Published: 14.8 M, which are these, another 0.26 M
     of an adapter after CLIP's projection, which probes do not read, and 0.31 M of a classifier of 400
-    classes. Beside these the authors train text adapters and a decoder with three more losses; here is the
-    visual side.
+    classes. Here is the visual side; the authors' text adapters are in `text_side`, and the other losses of
+    their decoder are left out.
     """
 
     sees_time: ClassVar[bool] = True

@@ -23,8 +23,8 @@ class VitaClip(Adapter):
     attention; published: 28.6 M.
 
     As in the authors' code the projection of CLS is random and stays so (0.59 M a block that are not
-    trained). Left out: the embedding of time that they add before the first block (T·D), and their learned
-    text prompts.
+    trained). Left out: the embedding of time that they add before the first block (T·D). Their learned text
+    prompts are in `text_side`.
     """
 
     sees_time: ClassVar[bool] = True
