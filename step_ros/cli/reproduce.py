@@ -41,6 +41,7 @@ def reproduce(
     views: int = 1,
     stores: Path = Path("stores"),
     task: str | None = None,
+    rows: tuple[str, ...] = (),
     rotate: tuple[str, ...] = (),
     seeds: int = 1,
     list_tables: Annotated[bool, tyro.conf.arg(name="list")] = False,
@@ -67,6 +68,7 @@ def reproduce(
         views: views of each clip to train on.
         stores: folder for the token stores of `data`.
         task: which task; by default each data set's first.
+        rows: only these rows of the table, such as step; by default all.
         rotate: groups to hold out and judge, one after the other.
         seeds: runs a row; several give a mean and a standard deviation.
         list_tables: only show every table and what it needs.
@@ -99,6 +101,10 @@ def reproduce(
         return
     if table not in ROWS:
         raise ClipsError(f"there is no {table!r} to run; known are {', '.join((*ROWS, *COSTS))}")
+    unknown = [row for row in rows if row not in ROWS[table]]
+    if unknown:
+        raise ClipsError(f"{table} has no row {', '.join(unknown)}; it has {', '.join(ROWS[table])}")
+    methods = rows or ROWS[table]
     opened = {path.resolve().name: TokenStore(path) for path in store}
     adapted = any("adapter" in METHODS[method] for method in ROWS[table])
     sampling = ExtractOptions(ClipSampling(frames, trim), views, dtype="uint8" if adapted else "float16")
@@ -117,20 +123,20 @@ def reproduce(
         chosen = task or next(iter(tokens.tasks))
         console.print(f"{name}: {chosen}")
         results = run_rows(
-            tokens, chosen, ROWS[table], options, seeds=seeds, rotate=rotate, console=Console(quiet=True),
+            tokens, chosen, methods, options, seeds=seeds, rotate=rotate, console=Console(quiet=True),
             done=lambda result: console.print(f"  {result.method}: {_brief(result)}", highlight=False),
             backbone=backbone,
         )  # fmt: skip
-        rows = table_rows(results, about, name, direction=chosen == DIRECTION)
+        lines = table_rows(results, about, name, direction=chosen == DIRECTION)
         if adapted:
-            rows = [[*row, *extra] for row, extra in zip(rows, cost_columns(results), strict=True)]
+            lines = [[*line, *extra] for line, extra in zip(lines, cost_columns(results), strict=True)]
         title = f"{about.title if about else 'Every probe'}: {name}, {chosen}"
-        console.print(terminal_table(rows, title=title))
-        parts += [f"## {title}\n", markdown_table(rows)]
+        console.print(terminal_table(lines, title=title))
+        parts += [f"## {title}\n", markdown_table(lines)]
         if table == "table3":
-            rows = class_by_class(results)
-            console.print(terminal_table(rows, title=f"Class by class: {name}"))
-            parts += [markdown_table(rows)]
+            lines = class_by_class(results)
+            console.print(terminal_table(lines, title=f"Class by class: {name}"))
+            parts += [markdown_table(lines)]
         everything[name] = {"task": chosen, "rows": [result.to_json() for result in results]}
     if json_file is not None:
         json_file.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")

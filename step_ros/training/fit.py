@@ -125,6 +125,7 @@ def fit(
             alone = replace(options, steps=options.adapter.head_steps, adapter=AdapterOptions(), patience=0)
             through.base.to(options.device)
             plain = EncodedWindows(stored, _encoder_of(through.base), keep_bytes=_KEPT_BYTES)
+            console.print(f"{alone.steps} steps of the heads alone, on the backbone as it is")
             run(heads, training, [], plain, alone, None, store, console)
         steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
         used, trained = through.finish(backbone_out), through.adapted.num_trained()
