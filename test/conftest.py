@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -48,24 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def clip_with_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny whole CLIP of random weights: both towers, their projections, and a tokenizer of letters."""
-    import torch
-    import transformers
+    """The folder of a tiny whole CLIP with a tokenizer of letters; image tokens have D = 24."""
+    from .tiny_models import save_clip_with_words
 
-    folder = tmp_path_factory.mktemp("clip_with_words")
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    transformers.CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
-    text = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    text |= {"vocab_size": 74, "bos_token_id": 72, "eos_token_id": 73, "pad_token_id": 73}
-    vision = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    vision |= {"image_size": 32, "patch_size": 16}
-    torch.manual_seed(0)
-    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)
-    transformers.CLIPModel(config).save_pretrained(folder)
-    size = {"height": 32, "width": 32}
-    preprocess = {"size": size, "crop_size": size, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocess))
-    return folder
+    return save_clip_with_words(tmp_path_factory.mktemp("clip_with_words"))

@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
-from transformers import ViTConfig, ViTModel
 
 from step_ros.cli import main
 from step_ros.probes import Head
+
+from ..tiny_models import save_vit
 
 KEYS = {"top1", "top5", "mean_class", "symmetric", "non_symmetric", "reversed_top1", "direction_accuracy"}
 
@@ -26,12 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Clips of a square that moves right or left, in three scenes; and a tiny backbone beside them."""
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-    config = ViTConfig(**sizes, image_size=32, patch_size=8)
-    ViTModel(config, add_pooling_layer=False).save_pretrained(tmp_path / "backbone")
-    preprocess = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    (tmp_path / "backbone" / "preprocessor_config.json").write_text(json.dumps(preprocess))
+    save_vit(tmp_path / "backbone", hidden_size=32, intermediate_size=64, patch_size=8)
     rows = ["video,scene,verb,thing"]
     for scene in range(3):
         for index in range(4):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import transformers
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec, typestore
 from step_ros.probes import Head, HeadConfig, ProbeConfig
+
+from ..tiny_models import save_vit
 
 CAMERA = "/camera/image_raw/compressed"
 START_NS = 1_700_000_000_000_000_000
@@ -42,24 +42,7 @@ def one_thread() -> Iterator[None]:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders of two heads by task, beside their backbone."""
     folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    config = transformers.ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=32,
-        patch_size=8,
-        initializer_range=0.3,
-    )
-    transformers.ViTModel(config, add_pooling_layer=False).save_pretrained(folder / "backbone")
-    preprocess = {
-        "size": {"height": 32, "width": 32},
-        "resample": 2,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-    }
-    (folder / "backbone" / "preprocessor_config.json").write_text(json.dumps(preprocess))
+    save_vit(folder / "backbone", num_hidden_layers=2, patch_size=8, initializer_range=0.3)
     identity = Backbone.from_pretrained(folder / "backbone").identity
     for task, labels in LABELS.items():
         torch.manual_seed(len(task))

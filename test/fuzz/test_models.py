@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from step_ros.backbones.identity import BackboneIdentity
 from step_ros.frames import ClipSpec
 from step_ros.probes import Head, HeadConfig, HeadError, ProbeConfig
 
+from ..tiny_models import save_vit
 from .mutations import cases, changed, mutated
 
 IDENTITY = BackboneIdentity(id="a/b", image_size=(32, 32), num_patches=4, dim=16, sha256="0" * 64)
@@ -29,13 +29,6 @@ CONFIG = HeadConfig(
     symmetric_pairs=(("push", "pull"),),
     idle_label="idle",
 )
-PREPROCESSOR = {
-    "size": {"height": 32, "width": 32},
-    "resample": 2,
-    "do_resize": True,
-    "image_mean": [0.5, 0.5, 0.5],
-    "image_std": [0.5, 0.5, 0.5],
-}
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +41,7 @@ def head_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("backbone")
-    config = transformers.ViTConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32
-    )
-    transformers.ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
-    return folder
+    return save_vit(tmp_path_factory.mktemp("backbone"))
 
 
 def loads_or_says_why(load: Any, folder: Path, error_type: type[Exception]) -> None:

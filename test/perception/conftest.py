@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers
 
 from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec, Frame
 from step_ros.perception import Perceiver
 from step_ros.probes import Head, HeadConfig, ProbeConfig
+
+from ..tiny_models import save_vit
 
 CLIP = ClipSpec(num_frames=4, window_seconds=0.4)  # a grid time every 100 ms
 STEP_NS = CLIP.step_ns
@@ -34,25 +34,7 @@ def one_thread() -> Iterator[None]:
 def backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ViT of 32x32 pixels, 4 patches, D = 16, as transformers saves it."""
     folder = tmp_path_factory.mktemp("backbone")
-    torch.manual_seed(0)
-    config = transformers.ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=32,
-        patch_size=16,
-        initializer_range=0.3,
-    )
-    transformers.ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
-    preprocess = {
-        "size": {"height": 32, "width": 32},
-        "resample": 2,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocess))
-    return folder
+    return save_vit(folder, num_hidden_layers=2, initializer_range=0.3)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -38,6 +37,8 @@ from step_ros.probes import Head, HeadConfig, ProbeConfig  # noqa: E402
 from step_ros.ros.messages import stamp_of  # noqa: E402
 from step_ros.ros.process_environment import process_environment  # noqa: E402
 
+from ..tiny_models import save_vit  # noqa: E402
+
 PATIENCE = float(os.environ.get("STEP_ROS_PATIENCE", "120"))
 """Seconds for what takes a few where nothing else runs."""
 
@@ -52,33 +53,6 @@ LABELS = {
 PAIRS = {"atomic_action": (("push", "pull"), ("open", "close")), "object": ()}
 SURE_OF = {"atomic_action": "push", "object": "cup"}
 """What each head says whatever it sees, so that tests know what to expect."""
-
-
-def make_backbone(folder: Path, seed: int) -> Path:
-    from transformers import ViTConfig, ViTModel
-
-    torch.manual_seed(seed)
-    config = ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=32,
-        patch_size=16,
-    )
-    ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
-    preprocessor = {
-        "size": {"height": 32, "width": 32},
-        "do_resize": True,
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-        "image_processor_type": "ViTImageProcessor",
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
-    return folder
 
 
 def make_head(
@@ -126,8 +100,8 @@ class Models:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     folder = tmp_path_factory.mktemp("models")
-    backbone = make_backbone(folder / "ours" / "backbone", seed=0)
-    other = make_backbone(folder / "theirs" / "backbone", seed=1)
+    backbone = save_vit(folder / "ours" / "backbone")
+    other = save_vit(folder / "theirs" / "backbone", seed=1)
     heads = [make_head(folder / "ours" / task, task, backbone, seed=2) for task in LABELS]
     foreign = make_head(folder / "ours" / "foreign", "object", other, seed=3)
     return Models(heads, foreign, LABELS, SURE_OF, CLIP)

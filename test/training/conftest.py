@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from transformers import ViTConfig, ViTModel
 
 from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec
@@ -18,25 +15,15 @@ from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.sampling import ClipSampling
 from step_ros.training.token_store import TokenStore
 
+from ..tiny_models import save_vit
+
 FRAMES = 40  # at 10 Hz: 2 s of rightwards motion, then 2 s of leftwards
 
 
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
     folder = tmp_path_factory.mktemp("backbone")
-    torch.manual_seed(0)
-    config = ViTConfig(
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
-        image_size=32,
-        patch_size=8,
-    )
-    ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(
-        json.dumps({"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3})
-    )
+    save_vit(folder, hidden_size=32, intermediate_size=64, patch_size=8)
     return Backbone.from_pretrained(folder)
 
 

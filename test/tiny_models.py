@@ -1,0 +1,53 @@
+"""Backbones of random weights, small enough to make for a test, in the folders that transformers makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+
+def save_vit(folder: Path, *, seed: int = 0, **sizes: Any) -> Path:
+    """A ViT: images of 32 by 32 pixels, four patches, D = 16 and one block, but for what `sizes` say."""
+    torch.manual_seed(seed)
+    given = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "image_size": 32,
+        "patch_size": 16,
+        **sizes,
+    }
+    transformers.ViTModel(transformers.ViTConfig(**given), add_pooling_layer=False).save_pretrained(folder)
+    size = {"height": given["image_size"], "width": given["image_size"]}
+    write_preprocessor(folder, size=size, resample=2)
+    return folder
+
+
+def save_clip_with_words(folder: Path) -> Path:
+    """A whole CLIP: both towers, their projections, and a tokenizer of letters. Image tokens have D = 24."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    transformers.CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
+    text = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text |= {"vocab_size": 74, "bos_token_id": 72, "eos_token_id": 73, "pad_token_id": 73}
+    vision = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision |= {"image_size": 32, "patch_size": 16}
+    torch.manual_seed(0)
+    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)
+    transformers.CLIPModel(config).save_pretrained(folder)
+    size = {"height": 32, "width": 32}
+    write_preprocessor(folder, size=size, crop_size=size)
+    return folder
+
+
+def write_preprocessor(folder: Path, **settings: Any) -> None:
+    """How images of a backbone are prepared, where `settings` say nothing of it to plus or minus one."""
+    content = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], **settings}
+    (folder / "preprocessor_config.json").write_text(json.dumps(content))
