@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -81,6 +82,25 @@ def test_extract_train_evaluate(
 
     run(monkeypatch, "evaluate", "--store", store, "--heads", heads, "--split", "train", "--no-yardstick")
     assert "the heads were trained on" in capsys.readouterr().out
+
+
+def test_processes_train_together_and_show_curves(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("accelerate")
+    curves = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run(monkeypatch, "extract", "--data", data / "clips.csv", "--backbone", data / "backbone", "--frames", 4,
+        "--out", data / "store", "--engine", "eager")  # fmt: skip
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    train = ["-m", "step_ros.cli", "train", "--store", "store", "--tasks", "verb", "--out", "heads"]
+    options = ["--steps", "40", "--batch-size", "8", "--check-every", "20", "--tensorboard", "runs"]
+    command = [*launch, "--main_process_port", "0", *train, *options]
+    done = subprocess.run(command, cwd=data, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 40: verb loss") == 1  # the first process speaks for all
+    assert Head.from_pretrained(data / "heads" / "verb").config.task == "verb"
+    events = curves.EventAccumulator(str(data / "runs"))
+    events.Reload()
+    first, last = events.Scalars("verb/loss")
+    assert (first.step, last.step) == (20, 40) and last.value < first.value
 
 
 def test_reproduce_runs_a_table_on_own_data(
