@@ -122,9 +122,9 @@ def fit(
     else:
         encoder = through.encoder
         if options.adapter.head_steps:
-            alone = replace(options, steps=options.adapter.head_steps, adapter=AdapterOptions(), patience=0)
             through.base.to(options.device)
             plain = EncodedWindows(stored, _encoder_of(through.base), keep_bytes=_KEPT_BYTES)
+            alone = _heads_alone(options)
             console.print(f"{alone.steps} steps of the heads alone, on the backbone as it is")
             run(heads, training, [], plain, alone, None, store, console)
         steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
@@ -140,6 +140,13 @@ def fit(
 
 def _encoder_of(backbone: Backbone) -> WindowEncoder:
     return WindowEncoder(backbone.tower, backbone.preprocess)
+
+
+def _heads_alone(options: FitOptions) -> FitOptions:
+    """How heads learn before the adapter does."""
+    return replace(
+        options, steps=options.adapter.head_steps, adapter=AdapterOptions(), patience=0, tensorboard=None
+    )
 
 
 def save_heads(heads: dict[str, Head], out: Path) -> None:
