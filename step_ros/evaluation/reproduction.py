@@ -149,6 +149,8 @@ def run_rows(
             for seed in range(seeds):
                 held_out = (group,) if group else options.hold_out
                 own = replace(_as(method, options), seed=seed, hold_out=held_out)
+                if store.holds_pixels and not own.adapter.kind:  # as many steps as beside adapters
+                    own = replace(own, steps=own.steps + own.adapter.head_steps)
                 start = time.perf_counter()
                 fitted = fit(store, [task], own, console=console, backbone=backbone)
                 result.seconds.append(time.perf_counter() - start)

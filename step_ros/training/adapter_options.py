@@ -19,7 +19,7 @@ class AdapterOptions:
     """Folder or hub name of the CLIP whose text tower reads the class names: m2_clip and vita_clip then learn
     of these, too; empty for images alone."""
     learning_rate: float = 5e-4
-    """AdamW's, at its peak, of the adapter; the heads have their own."""
+    """AdamW's, at its peak, of the adapter, and of heads that have learned alone before."""
     head_steps: int = 300
     """Steps in which the heads first learn on the backbone as it is: an adapter that starts beside heads of
     random weights learns to please those (Kumar et al., ICLR 2022). 0 trains all together from the start."""

@@ -125,6 +125,7 @@ def fit(
             through.base.to(options.device)
             plain = EncodedWindows(stored, _encoder_of(through.base), keep_bytes=_KEPT_BYTES)
             alone = _heads_alone(options)
+            options = replace(options, learning_rate=options.adapter.learning_rate)
             console.print(f"{alone.steps} steps of the heads alone, on the backbone as it is")
             run(heads, training, [], plain, alone, None, store, console)
         steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
