@@ -171,9 +171,10 @@ def test_the_node_comes_back_from_every_fault_and_no_label_is_old(
         graph.spin(randomly.uniform(0.0, 1.0))
     scene.player.kill()
     graph.settled_values()
-    slowest = max(recoveries)
-    print(f"\n{FAULTS} faults (SEED={SEED}): slowest recovery {slowest[0]:.2f} s: {slowest[1]}")
-    assert slowest[0] <= RECOVERY, recoveries
+    slowest = sorted(recoveries, reverse=True)
+    middle = slowest[len(slowest) // 2][0]
+    print(f"\n{FAULTS} faults (SEED={SEED}): recovery {middle:.2f} s, the slowest:", *slowest[:3], sep="\n  ")
+    assert slowest[0][0] <= RECOVERY, recoveries
 
     # No label is wrong about its stamp: an image had it, and was not old.
     for _, wall, stamp_ns in planner.labels:
