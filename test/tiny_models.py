@@ -9,6 +9,8 @@ from typing import Any
 import torch
 import transformers
 
+from step_ros.backbones.vision_tower import quiet_transformers
+
 
 def save_vit(folder: Path, *, seed: int = 0, **sizes: Any) -> Path:
     """A ViT: images of 32 by 32 pixels, four patches, D = 16 and one block, but for what `sizes` say."""
@@ -22,7 +24,9 @@ def save_vit(folder: Path, *, seed: int = 0, **sizes: Any) -> Path:
         "patch_size": 16,
         **sizes,
     }
-    transformers.ViTModel(transformers.ViTConfig(**given), add_pooling_layer=False).save_pretrained(folder)
+    network = transformers.ViTModel(transformers.ViTConfig(**given), add_pooling_layer=False)
+    with quiet_transformers():
+        network.save_pretrained(folder)
     size = {"height": given["image_size"], "width": given["image_size"]}
     write_preprocessor(folder, size=size, resample=2)
     return folder
@@ -41,7 +45,8 @@ def save_clip_with_words(folder: Path) -> Path:
     vision |= {"image_size": 32, "patch_size": 16}
     torch.manual_seed(0)
     config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=12)
-    transformers.CLIPModel(config).save_pretrained(folder)
+    with quiet_transformers():
+        transformers.CLIPModel(config).save_pretrained(folder)
     size = {"height": 32, "width": 32}
     write_preprocessor(folder, size=size, crop_size=size)
     return folder
