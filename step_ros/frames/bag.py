@@ -177,7 +177,7 @@ class _FrameReader:
         )
 
     def _decode(self, cell: list[tuple[int, Any, int]]) -> Iterator[RecordedFrame]:
-        """The newest that can be decoded, after placeholders for those before it."""
+        """The newest that can be decoded; those before it come first, as they are, not decoded."""
         while cell:
             stamp_ns, message, log_time_ns = cell.pop()
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec, typestore
 from step_ros.probes import Head, HeadConfig, ProbeConfig
 
-from ..tiny_models import save_vit
+from ..tiny_models import one_thread, save_vit  # noqa: F401
 
 CAMERA = "/camera/image_raw/compressed"
 START_NS = 1_700_000_000_000_000_000
@@ -27,15 +27,6 @@ PAIRS: dict[str, tuple[tuple[str, str], ...]] = {"motion": (("right", "left"),),
 SCRIPT = ("idle", "right", "left", "right")
 """What happens, a second and a half each."""
 SEGMENT_SECONDS = 1.5
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are faster on one core, by far where others use the rest."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,10 @@ from step_ros.frames import ClipSpec, Frame
 from step_ros.perception import Perceiver
 from step_ros.probes import Head, HeadConfig, ProbeConfig
 
-from ..tiny_models import save_vit
+from ..tiny_models import one_thread, save_vit  # noqa: F401
 
 CLIP = ClipSpec(num_frames=4, window_seconds=0.4)  # a grid time every 100 ms
 STEP_NS = CLIP.step_ns
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are faster on one core, by far where others use the rest."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
