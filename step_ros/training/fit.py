@@ -44,7 +44,7 @@ class Fitted:
     """What a training made."""
 
     heads: dict[str, Head]
-    """By task, in evaluation mode."""
+    """By task, in evaluation mode, on the device that they were trained on."""
     split: Split
     """Which clips were for what."""
     steps: int
@@ -106,7 +106,7 @@ def fit(
     if through is not None:
         tokens_of = EncodedWindows(stored, through.encoder)
     elif frozen is not None:
-        tokens_of = EncodedWindows(stored, _encoder_of(frozen), keep_bytes=_KEPT_BYTES)
+        tokens_of = EncodedWindows(stored, _encoder_of(frozen.to(options.device)), keep_bytes=_KEPT_BYTES)
     for task, head in heads.items():
         _prepare(head, training, tokens_of, options)
         if options.start is not None:
@@ -129,10 +129,10 @@ def fit(
             console.print(f"{alone.steps} steps of the heads alone, on the backbone as it is")
             run(heads, training, [], plain, alone, None, store, console)
         steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
-        used, trained = through.finish(backbone_out), through.adapted.num_trained()
+        used, trained = through.finish(backbone_out).to(options.device), through.adapted.num_trained()
         tokens_of = EncodedWindows(stored, _encoder_of(used))
     for head in heads.values():
-        trained += merge_text_side(head.to("cpu").eval().probe)
+        trained += merge_text_side(head.to(options.device).eval().probe)
         if used is not None:
             head.config = replace(head.config, backbone=used.identity)
         _calibrate(head, store, split, tokens_of, options)

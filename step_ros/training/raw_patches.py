@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from step_ros.backbones import Backbone, BackboneIdentity, Preprocess
 from step_ros.backbones.vision_tower import VisionTower
 from step_ros.training.windows import Window, WindowTokens
+
+_Name = tuple[str, str, int, bool, int]
 
 
 class RawPatches:
@@ -78,7 +80,7 @@ class EncodedWindows:
         self._pixels = pixels
         self._encoder = encoder
         self._room = keep_bytes
-        self._kept: dict[tuple[object, ...], Tensor] = {}
+        self._kept: dict[_Name, Tensor] = {}
 
     @torch.no_grad()
     def __call__(
@@ -86,21 +88,32 @@ class EncodedWindows:
     ) -> Tensor:
         """Tokens (B, T, P, D), as of `WindowTokens`; of backwards ones the frames are encoded backwards."""
         chosen = [0] * len(windows) if views is None else views
-        tokens = torch.stack([self._one(*pair) for pair in zip(windows, chosen, strict=True)])
-        return tokens if patches is None else tokens[:, :, patches.to(tokens.device)]
-
-    def _one(self, window: Window, view: int) -> Tensor:
-        name = (window.video, window.tensor, window.first, window.backwards, view)
-        if name in self._kept:
-            return self._kept[name].float()
+        asked = {_name(*pair): pair for pair in zip(windows, chosen, strict=True)}
+        found = self._encode({name: pair for name, pair in asked.items() if name not in self._kept})
+        parts = [found[name] if name in found else self._kept[name] for name in map(_name, windows, chosen)]
+        if patches is not None:
+            parts = [part[:, patches.to(part.device)] for part in parts]
         device = next(self._encoder.parameters()).device
-        tokens: Tensor = self._encoder(self._pixels([window], [view]).to(device))[0]
-        narrow = tokens.to("cpu", torch.float16)
-        if narrow.nbytes <= self._room:
-            self._room -= narrow.nbytes
-            self._kept[name] = narrow
-            return narrow.float()
-        return tokens
+        return torch.stack([part.to(device) for part in parts]).float()
+
+    def _encode(self, new: Mapping[_Name, tuple[Window, int]]) -> dict[_Name, Tensor]:
+        """Tokens (T, P, D) of windows, all in one pass; those that there is room for are kept."""
+        if not new:
+            return {}
+        device = next(self._encoder.parameters()).device
+        windows, views = zip(*new.values(), strict=True)
+        found: dict[_Name, Tensor] = {}
+        for name, tokens in zip(new, self._encoder(self._pixels(windows, views).to(device)), strict=True):
+            if tokens.numel() * torch.float16.itemsize <= self._room:
+                self._kept[name] = tokens.to("cpu", torch.float16)
+                self._room -= self._kept[name].nbytes
+            else:
+                found[name] = tokens
+        return found
+
+
+def _name(window: Window, view: int) -> _Name:
+    return window.video, window.tensor, window.first, window.backwards, view
 
 
 def to_patches(images: Tensor, patch_size: int) -> Tensor:
