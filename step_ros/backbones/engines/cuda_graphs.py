@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from step_ros.backbones.preprocess import Preprocess
+
+Result = TypeVar("Result", Tensor, tuple[Tensor, ...])
 
 PixelsToTokens = Callable[[Tensor], Tensor]
 """Preprocessed images (B, 3, h, w) to tokens (B, P, D), both float32 on a GPU."""
@@ -20,7 +23,9 @@ MAX_GRAPHS = 8
 _WARM_UPS = 3
 
 
-def capture(run: Callable[[], Tensor], device: torch.device) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+def capture(
+    run: Callable[[], Result], device: torch.device, *, urgent: bool = True
+) -> tuple[torch.cuda.CUDAGraph, Result]:
     """Record what a call launches on a GPU.
 
     The call is made a few times: what it writes to is written to.
@@ -28,11 +33,12 @@ def capture(run: Callable[[], Tensor], device: torch.device) -> tuple[torch.cuda
     Args:
         run: reads and writes memory that stays where it is, and never waits for the GPU.
         device: the GPU.
+        urgent: whether it goes before what is not, where both are waiting for the same GPU.
 
     Returns:
         The graph, and the memory that each replay leaves the call's result in.
     """
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device, priority=-1 if urgent else 0)
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         for _ in range(_WARM_UPS):  # compiles, chooses kernels, allocates workspaces: none may be captured

@@ -10,6 +10,7 @@ from torch import Tensor
 from step_ros.backbones.engines.cuda_graphs import GraphedEncoder
 from step_ros.backbones.engines.engine import Engine, EngineError
 from step_ros.backbones.engines.fixed_size import FixedSizeTower
+from step_ros.backbones.engines.joined_projections import join_projections
 
 if TYPE_CHECKING:
     from step_ros.backbones.backbone import Backbone
@@ -26,6 +27,7 @@ class InductorEngine(Engine):
     def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
         super().__init__(backbone, precision)
         module = FixedSizeTower(backbone.tower, backbone.image_size, precision, backbone.device)
+        join_projections(module.network)
         self._compiled = torch.compile(module, fullgraph=True)
         self._preprocess = backbone.preprocess
         self._graphed = (
