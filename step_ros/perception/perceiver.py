@@ -38,7 +38,7 @@ class Perceiver:
     `push` does everything. `PerceptionWorker` takes its parts apart, to give way under load and to encode
     the frames of several cameras in one pass: `select` is cheap, `encode` costs one backbone pass and then
     `take`, what the frame adds to the streaming heads; `perceive` costs one pass of every head that does not
-    stream.
+    stream; `look_ahead` is for when there is nothing else to do.
 
     Args:
         backbone: the backbone that all heads were trained on.
@@ -96,7 +96,9 @@ class Perceiver:
         if sampled is None:
             return None
         self.encode(sampled)
-        return self.perceive()
+        perception = self.perceive()
+        self.look_ahead()
+        return perception
 
     def select(self, frame: Frame) -> Sampled | None:
         """Take the next frame; return the one, if any, that has just become final for its grid time."""
@@ -150,6 +152,10 @@ class Perceiver:
             predictions=predictions,
             held_positions=self._window.held_positions(),
         )
+
+    def look_ahead(self) -> None:
+        """Do what can be done before the next frame comes; see `StreamingHeads.look_ahead`."""
+        self._streaming.look_ahead()
 
     def window_tokens(self) -> Tensor | None:
         """The window's tokens (T, P, D), oldest first; None while it is not whole."""

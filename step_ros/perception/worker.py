@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from types import TracebackType
@@ -225,8 +225,10 @@ class PerceptionWorker:
     def _run(self, epoch: int) -> None:
         try:
             while self._next_turn(epoch):
-                for camera, newest in self._encode_waiting(epoch).items():
+                encoded = self._encode_waiting(epoch)
+                for camera, newest in encoded.items():
                     self._update(epoch, camera, newest)
+                self._look_ahead(epoch, encoded)
                 with self._current(epoch):
                     self._busy, self._step = False, None
                     self._changed.notify_all()
@@ -346,6 +348,17 @@ class PerceptionWorker:
         except Exception as error:
             with self._current(epoch):
                 self._note(camera, "callback_error", error)
+
+    def _look_ahead(self, epoch: int, cameras: Iterable[str]) -> None:
+        """Once all have their answers: do what can be done before their next frames come."""
+        with self._current(epoch, "heads"):
+            pass
+        for camera in cameras:
+            try:
+                self._streams[camera].perceiver.look_ahead()
+            except Exception as error:
+                with self._current(epoch):
+                    self._note(camera, "head_error", error)
 
     def _note(self, camera: str, kind: str, error: Exception) -> None:
         """With the lock held."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from step_ros.probes.core_threads import CoreThreads
-from step_ros.probes.fused_step import FusedStep, fused_dtype, ring_bytes
+from step_ros.probes.fused_step import FusedStep, fused_dtype, memory_bytes
 from step_ros.probes.head import Head
 from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.stacked_weights import attention_probe, value_and_class_counts
@@ -178,6 +178,14 @@ class StreamingHeads:
             for task, row in logits.items()
         }
 
+    def look_ahead(self) -> None:
+        """Do what can be done before the next frame comes, on a GPU: the answer to that one is there sooner.
+
+        To be called once an answer has been read; what is not done then, `push` does.
+        """
+        for fused in self._fused.values():
+            fused.look_ahead()
+
     def reset(self) -> None:
         """Start with an empty window."""
         self._tokens.clear()
@@ -226,7 +234,7 @@ class StreamingHeads:
             heads = [self.heads[task] for task in tasks[:count]]
             dtype = fused_dtype(heads, mode)
             num_patches = heads[0].config.backbone.num_patches
-            needed = ring_bytes(heads, num_patches, dtype)
+            needed = memory_bytes(heads, num_patches, dtype)
             if self._memory_bytes + needed <= limit_bytes:
                 self._fused[tuple(tasks[:count])] = FusedStep(heads, num_patches, dtype)
                 self._memory_bytes += needed

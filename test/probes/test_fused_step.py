@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from step_ros.probes import Head, StreamingHeads
-from step_ros.probes.fused_step import FusedStep, fused_dtype, ring_bytes
+from step_ros.probes import Head, StreamingHeads, partial_attention
+from step_ros.probes.fused_step import FusedStep, fused_dtype, memory_bytes, own_copy
 from step_ros.probes.normalization import NORMALIZATIONS
 
 from .streams import in_double, make_heads, relative_error, torch_threads
@@ -32,6 +32,7 @@ def one_thread() -> Iterator[None]:
     normalization=st.sampled_from(NORMALIZATIONS),
     scale=st.sampled_from([1.0, 10.0, 1000.0]),
     reset=st.integers(0, 9),
+    asked=st.lists(st.integers(0, 2), min_size=3, max_size=7),
     kind=st.sampled_from(["step", "self_attention"]),
     seed=st.integers(0, 999),
 )
@@ -43,9 +44,11 @@ def test_every_frame_gives_the_plain_modules_answer(
     normalization: str,
     scale: float,
     reset: int,
+    asked: list[int],
     kind: str,
     seed: int,
 ) -> None:
+    """Whether it is asked after a frame, not at all or twice, and whether it looks ahead before the next."""
     torch.manual_seed(seed)
     size = {"frames": frames, "dim": num_heads * channels, "num_heads": num_heads, "patches": 5}
     heads = make_heads(classes, **size, normalization=normalization, logit_scale=scale, kind=kind)
@@ -57,7 +60,11 @@ def test_every_frame_gives_the_plain_modules_answer(
             fused.reset()
         fused.push(tokens)
         shown = index + 1 - (reset if index >= reset else 0)
-        for head, logits in zip(heads.values(), fused.logits(), strict=True):
+        answers = [fused.logits() for _ in range(asked[index % len(asked)])]
+        if index % 3:
+            fused.look_ahead()
+            answers.append(fused.logits())
+        for head, logits in [pair for rows in answers for pair in zip(heads.values(), rows, strict=True)]:
             assert (logits is None) == (shown < frames)
             if logits is not None:
                 assert relative_error(logits, in_double(head, stream[index + 1 - frames : index + 1])) < 1e-9
@@ -70,7 +77,8 @@ def test_each_mode_keeps_its_promise(mode: str, bound: float) -> None:
     dtype = fused_dtype(heads, mode)
     assert dtype == (torch.float32 if mode == "float32" else torch.float16)
     fused = FusedStep(heads, 32, dtype)
-    assert fused._ring.nbytes == ring_bytes(heads, 32, dtype)
+    kept = fused._ring.nbytes + fused._window.nbytes + sum(part.nbytes for part in fused._old)
+    assert 0.95 * memory_bytes(heads, 32, dtype) < kept <= memory_bytes(heads, 32, dtype)
     stream = torch.randn(12, 32, 64)
     for index, tokens in enumerate(stream):
         fused.push(tokens)
@@ -91,6 +99,16 @@ def test_what_could_overflow_float16_stays_wide() -> None:
     assert fused_dtype(exact, "fast") == torch.float64
 
 
+def test_a_function_is_compiled_for_many_sizes() -> None:
+    for size in range(2, 14):
+        doubled = torch.compile(own_copy(_double), backend="eager", fullgraph=True, dynamic=False)
+        assert torch.equal(doubled(torch.ones(size)), torch.full((size,), 2.0))
+
+
+def _double(given: torch.Tensor) -> torch.Tensor:
+    return given * 2
+
+
 @pytest.mark.needs_cuda
 @pytest.mark.parametrize(("mode", "bound"), [("float32", 1e-5), ("fast", 2e-3)])
 def test_on_a_gpu_streaming_heads_are_fused_and_captured(mode: str, bound: float) -> None:
@@ -102,8 +120,11 @@ def test_on_a_gpu_streaming_heads_are_fused_and_captured(mode: str, bound: float
     answers = []
     for index, tokens in enumerate(stream):
         streaming.push(index, tokens)
-        answers.append(streaming.logits())  # launched one after the other, read at the end
-    for index, logits in enumerate(answers):
+        if index != 12:
+            answers.append((index, streaming.logits()))  # launched one after the other, read at the end
+        if index != 14:
+            streaming.look_ahead()
+    for index, logits in answers:
         assert (logits is None) == (index < 7)
         for task, found in (logits or {}).items():
             expected = in_double(heads[task], stream[index - 7 : index + 1])
@@ -121,5 +142,13 @@ def test_on_a_gpu_a_step_and_an_answer_wait_for_nothing() -> None:
         for index in range(12):
             streaming.push(index, tokens[index])
             streaming.probabilities()
+            streaming.look_ahead()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.needs_cuda
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_on_a_gpu_a_kernel_is_found_that_gives_denominators(dtype: torch.dtype) -> None:
+    sample = torch.zeros(2, 3, 300, 3 * 64, dtype=dtype, device="cuda")
+    assert partial_attention.fastest(sample) is not partial_attention.plain
