@@ -24,6 +24,7 @@ ORDER = {
     "robot.md": "On a robot",
     "interface.md": "Topics and parameters",
     "performance.md": "Performance",
+    "performance-gpu.md": "Performance on a GPU",
     "results.md": "Results",
     "architecture.md": "Architecture",
     "faq.md": "Questions",

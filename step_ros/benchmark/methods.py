@@ -49,6 +49,10 @@ class Method(ABC):
         self.show(frames)
         return torch.softmax(self.logits().float(), dim=-1).cpu()
 
+    def look_ahead(self) -> None:
+        """Do what can be done before the next frames come: nothing, unless a method says otherwise."""
+        return
+
     def show(self, frames: Tensor) -> None:
         """Move the window on by a frame of each camera, without an answer."""
         with torch.inference_mode():
@@ -100,7 +104,7 @@ class Recompute(Method):
 
     def take(self, frames: Tensor) -> None:
         """See `Method.take`."""
-        self._window.append(frames)
+        self._window.append(frames.to(self.device))
 
     def answer(self) -> Tensor:
         """See `Method.answer`."""
@@ -164,6 +168,11 @@ class Streaming(Method):
         answers = (stream.logits() or {} for stream in self._streams)
         return torch.stack([torch.stack(list(each.values())) for each in answers])
 
+    def look_ahead(self) -> None:
+        """See `Method.look_ahead`."""
+        for stream in self._streams:
+            stream.look_ahead()
+
     def flops(self) -> int:
         """See `Method.flops`."""
         return self.cameras * (backbone_flops(self.backbone) + streaming_flops(self.heads))
@@ -192,7 +201,7 @@ class MultiPass(Method):
 
     def take(self, frames: Tensor) -> None:
         """See `Method.take`."""
-        self._window.append(frames)
+        self._window.append(frames.to(self.device))
 
     def answer(self) -> Tensor:
         """See `Method.answer`."""

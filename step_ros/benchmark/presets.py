@@ -43,11 +43,14 @@ PRESETS: Mapping[str, Preset] = {
     "gpu": Preset(
         "cuda",
         (
-            *(Case("vitb14", 16, tasks, (*_OURS, "multi_pass")) for tasks in (3, 1, 2, 4, 5, 6)),
+            Case("vitb14", 16, 3, (*_OURS, "multi_pass")),
+            *(Case("vitb14", 16, 3, ("streaming",), cameras) for cameras in (16, 4)),
+            *(Case("vitb14", 16, tasks, (*_OURS, "multi_pass")) for tasks in (1, 6)),
             *(Case("vitb14", frames, 3, _OURS) for frames in (8, 32)),
-            *(Case("vitb14", 16, 3, ("streaming",), cameras) for cameras in (2, 4, 8, 16)),
-            *(Case("vitb14", 16, 1, (name,)) for name in VIDEO_MODELS),
+            *(Case("vitb14", 16, 3, ("streaming",), cameras) for cameras in (2, 8)),
+            *(Case("vitb14", 16, tasks, (*_OURS, "multi_pass")) for tasks in (2, 4, 5)),
             *(Case(backbone, 16, 3, (*_OURS, "multi_pass")) for backbone in ("vits14", "vitl14")),
+            *(Case("vitb14", 16, 1, (name,)) for name in VIDEO_MODELS),
         ),
         seconds=5.0,
         limit_seconds=3600.0,

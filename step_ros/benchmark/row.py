@@ -49,19 +49,19 @@ class Row:
     updates: int
     """How many updates were measured."""
     median_ms: float
-    """Milliseconds from uint8 frames in memory to probabilities on the host, median."""
+    """Milliseconds from uint8 frames in memory to probabilities on the host, median, on an idle device."""
     best_ms: float
     """The fastest update: on a machine that is not quiet this one tells what the code costs."""
     p99_ms: float
     """The 99th percentile; of fewer than a hundred updates the slowest."""
     updates_per_second: float
-    """From the median."""
+    """From the median; on a GPU of updates that follow each other at once, with all that is done ahead."""
     flops: int
     """Floating-point operations of an update's matrix products, as torch's FlopCounterMode counts them."""
     peak_mb: float
     """MiB that the backbone's engine and the method hold at most: resident memory, or the GPU's."""
     roofline_fraction: float
-    """The least time that the device could take, over the median."""
+    """The least time that the device could take, over that from one update to the next."""
     heads_memory_mb: float
     """MiB that streaming heads keep, all allocated beforehand; 0 for the other methods."""
     error: float | None

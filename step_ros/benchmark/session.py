@@ -6,6 +6,7 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -22,11 +23,18 @@ from step_ros.benchmark.run import median_encode_ms, run_case
 Report = Callable[[str], None]
 
 
-def run_preset(name: str, *, engine: str = "auto", report: Report = lambda line: None) -> Results:
+def run_preset(
+    name: str,
+    *,
+    limit_seconds: float | None = None,
+    engine: str = "auto",
+    report: Report = lambda line: None,
+) -> Results:
     """Measure all cases of a preset.
 
     Args:
         name: one of `PRESETS`.
+        limit_seconds: cases that have not begun by then are left out; None takes the preset's.
         engine: what runs the backbones, see `select_engine`.
         report: is told what is under way.
 
@@ -36,7 +44,10 @@ def run_preset(name: str, *, engine: str = "auto", report: Report = lambda line:
     """
     if name not in PRESETS:
         raise ValueError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
-    return run_cases(name, PRESETS[name], engine=engine, report=report)
+    preset = PRESETS[name]
+    if limit_seconds is not None:
+        preset = replace(preset, limit_seconds=limit_seconds)
+    return run_cases(name, preset, engine=engine, report=report)
 
 
 def run_cases(

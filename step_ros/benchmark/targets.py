@@ -68,8 +68,10 @@ def _gpu(results: Results) -> Iterator[Target]:
         yield Target("the same: share of the roofline", ">= 0.25", fraction, fraction >= 0.25)
     many = results.row("streaming", "vitb14", 16, 3, cameras=16)
     if many:
-        rate = 1e3 / many.p99_ms
-        yield Target("16 cameras: updates a second, 99th percentile", ">= 30", rate, rate >= 30)
+        rate = min(many.updates_per_second, 1e3 / many.p99_ms)
+        yield Target(
+            "16 cameras: updates a second, also of the slowest in a hundred", ">= 30", rate, rate >= 30
+        )
 
 
 def _flops(results: Results) -> Iterator[Target]:

@@ -56,12 +56,15 @@ class VideoModel:
         """
         self.show(frames)
         with torch.inference_mode():
-            pixels = self._preprocess(torch.cat(list(self._window)).to(self.device))[None]
+            pixels = self._preprocess(torch.cat(list(self._window)))[None]
             return torch.softmax(self._run(pixels.contiguous()).float(), dim=-1)[None].cpu()
 
     def show(self, frames: Tensor) -> None:
         """Move the window on by a frame, without an answer."""
-        self._window.append(frames)
+        self._window.append(frames.to(self.device))
+
+    def look_ahead(self) -> None:
+        """There is nothing that can be done before the next frame comes."""
 
     def flops(self) -> int:
         """Of the matrix products of an update, as FlopCounterMode counts them."""
@@ -107,6 +110,6 @@ def _engine_for(
 
             return infer, str(selection)
     if example.device.type == "cuda":
-        compiled = torch.compile(module.to(precision), mode="max-autotune-no-cudagraphs")
+        compiled = torch.compile(module.to(precision), mode="reduce-overhead")
         return lambda pixels: compiled(pixels.to(precision)), f"inductor in {precision_name(precision)}"
     return module, "eager in float32"

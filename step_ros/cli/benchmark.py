@@ -18,6 +18,7 @@ def benchmark(
     preset: str = "cpu",
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
     engine: str = "auto",
+    limit: float | None = None,
 ) -> None:
     """Measure streaming heads beside recomputing, cached tokens, adapters and video models, in one run.
 
@@ -27,12 +28,15 @@ def benchmark(
         preset: cpu (two cores, less than ten minutes) or gpu (one NVIDIA GPU).
         json_file: where to write the figures as well; "{gpu}" in it becomes the GPU's name.
         engine: what runs the backbones: auto, tensorrt, inductor, openvino, onnxruntime or eager.
+        limit: seconds after which no further case is begun; the least important are left out, and named.
     """
     from step_ros.benchmark.session import run_preset
 
     console = Console()
     try:
-        results = run_preset(preset, engine=engine, report=lambda line: console.print(line, style="dim"))
+        results = run_preset(
+            preset, limit_seconds=limit, engine=engine, report=lambda line: console.print(line, style="dim")
+        )
         _print(console, results)
         if json_file is not None:
             gpu = results.machine.get("gpu", "cpu").lower().replace(" ", "-")
