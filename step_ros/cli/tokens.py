@@ -174,9 +174,10 @@ def train_heads(
         backbone: folder or hub name of the backbone to adapt, where `options` ask for an adapter.
     """
     chosen = tuple(tasks) or tuple(opened.tasks)
-    adapted_to = out / BACKBONE_FOLDER
+    writes = int(os.environ.get("RANK", "0")) == 0  # the first of several processes
+    adapted_to = out / BACKBONE_FOLDER if writes else None
     fitted = fit(opened, chosen, options, checkpoints=out, backbone=backbone, backbone_out=adapted_to)
-    if int(os.environ.get("RANK", "0")) > 0:  # one of several processes, of which the first writes
+    if not writes:
         return fitted.heads
     save_heads(fitted.heads, out)
     for task, head in fitted.heads.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from step_ros.probes import Head, HeadConfig, ProbeConfig
 from step_ros.training.adapted_training import begin_adapting, left_alone
 from step_ros.training.adapter_options import AdapterOptions
 from step_ros.training.calibration import fit_rejection_threshold, fit_temperature
+from step_ros.training.checkpoint import remove_checkpoint
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.raw_patches import EncodedWindows, WindowEncoder
 from step_ros.training.splits import Split, split_clips, untrained_classes
@@ -34,6 +37,8 @@ from step_ros.training.windows import (
 )
 
 Tokens = WindowTokens | EncodedWindows
+
+_HEADS_ALONE = "heads_alone"
 
 _KEPT_BYTES = 4 * 10**9
 """Tokens of a frozen backbone that are kept, so that most windows pass it once."""
@@ -121,16 +126,20 @@ def fit(
         used, trained = frozen, 0
     else:
         encoder = through.encoder
+        heads_alone = None if checkpoints is None else checkpoints / _HEADS_ALONE
         if options.adapter.head_steps:
             through.base.to(options.device)
             plain = EncodedWindows(stored, _encoder_of(through.base), keep_bytes=_KEPT_BYTES)
             alone = _heads_alone(options)
             options = replace(options, learning_rate=options.adapter.learning_rate)
             console.print(f"{alone.steps} steps of the heads alone, on the backbone as it is")
-            run(heads, training, [], plain, alone, None, store, console)
+            run(heads, training, [], plain, alone, heads_alone, store, console)
         steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
         used, trained = through.finish(backbone_out).to(options.device), through.adapted.num_trained()
         tokens_of = EncodedWindows(stored, _encoder_of(used))
+    if checkpoints is not None and int(os.environ.get("RANK", "0")) == 0:
+        remove_checkpoint(checkpoints)
+        shutil.rmtree(checkpoints / _HEADS_ALONE, ignore_errors=True)
     for head in heads.values():
         trained += merge_text_side(head.to(options.device).eval().probe)
         if used is not None:

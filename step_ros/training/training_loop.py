@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from step_ros.probes import Head, StepAblation
-from step_ros.training.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
+from step_ros.training.checkpoint import load_checkpoint, save_checkpoint
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.optimizers import make_optimizer, parameter_groups
 from step_ros.training.raw_patches import EncodedWindows, WindowEncoder
@@ -49,7 +49,7 @@ def run(
         validation: what they are looked at by, now and then; may be empty.
         tokens_of: where tokens come from.
         options: how.
-        checkpoints: where a checkpoint is kept while training goes on.
+        checkpoints: where a checkpoint is kept, the last one of the training done.
         store: what the tokens are of.
         console: where progress is shown.
         encoder: what makes tokens of the store's pixels; what of it is not frozen is trained as well.
@@ -118,7 +118,7 @@ def run(
                 if writer is not None and name != "step":
                     writer.add_scalar(name.replace(" ", "/", 1), value, state.step)
             bar.console.print(_row(values, tasks))
-            if checkpoints and rank == 0 and state.step < options.steps:
+            if checkpoints and rank == 0:
                 notes = {"lowest": state.lowest, "stale": state.stale, "curve": state.curve}
                 save_checkpoint(checkpoints, state.step, about, modules, optimizer, generator, notes)
             if options.patience and state.stale >= options.patience:
@@ -128,8 +128,6 @@ def run(
         heads.load_state_dict(best.state_dict())
     if writer is not None:
         writer.close()
-    if checkpoints and rank == 0:
-        remove_checkpoint(checkpoints)
     return state.step, state.curve
 
 

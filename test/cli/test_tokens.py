@@ -84,23 +84,38 @@ def test_extract_train_evaluate(
     assert "the heads were trained on" in capsys.readouterr().out
 
 
+def test_processes_adapt_a_backbone_together(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("accelerate")
+    run(monkeypatch, "extract", "--data", data / "clips.csv", "--backbone", data / "backbone", "--frames", 4,
+        "--out", data / "pixels", "--pixels")  # fmt: skip
+    adapter = ["--adapter.kind", "adaptformer", "--adapter.head-steps", "10", "--backbone", "backbone"]
+    done = train_together(data, "pixels", "--steps", "10", "--check-every", "10", *adapter)
+    assert done.stdout.count("step 10: verb loss") == 2  # of the heads alone, and of all
+    run(monkeypatch, "evaluate", "--store", data / "pixels", "--heads", data / "heads")
+
+
 def test_processes_train_together_and_show_curves(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("accelerate")
     curves = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run(monkeypatch, "extract", "--data", data / "clips.csv", "--backbone", data / "backbone", "--frames", 4,
         "--out", data / "store", "--engine", "eager")  # fmt: skip
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    train = ["-m", "step_ros.cli", "train", "--store", "store", "--tasks", "verb", "--out", "heads"]
-    options = ["--steps", "40", "--batch-size", "8", "--check-every", "20", "--tensorboard", "runs"]
-    command = [*launch, "--main_process_port", "0", *train, *options]
-    done = subprocess.run(command, cwd=data, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    done = train_together(data, "store", "--steps", "40", "--check-every", "20", "--tensorboard", "runs")
     assert done.stdout.count("step 40: verb loss") == 1  # the first process speaks for all
     assert Head.from_pretrained(data / "heads" / "verb").config.task == "verb"
     events = curves.EventAccumulator(str(data / "runs"))
     events.Reload()
     first, last = events.Scalars("verb/loss")
     assert (first.step, last.step) == (20, 40) and last.value < first.value
+
+
+def train_together(data: Path, store: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Train a head for verbs in two processes."""
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    train = ["-m", "step_ros.cli", "train", "--store", store, "--tasks", "verb", "--out", "heads"]
+    command = [*launch, "--main_process_port", "0", *train, "--batch-size", "8", *options]
+    done = subprocess.run(command, cwd=data, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def test_reproduce_runs_a_table_on_own_data(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from step_ros.peft import AdapterError
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import load_perceiver
 from step_ros.probes import Head
+from step_ros.training import training_loop
 from step_ros.training.adapter_options import AdapterOptions
+from step_ros.training.checkpoint import save_checkpoint
 from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
-from step_ros.training.fit import fit, save_heads
+from step_ros.training.fit import Fitted, fit, save_heads
 from step_ros.training.fit_options import FitOptions, OptionsError, read_options
 from step_ros.training.raw_patches import EncodedWindows, RawPatches, WindowEncoder, to_images, to_patches
 from step_ros.training.sampling import ClipSampling
@@ -177,27 +180,39 @@ def test_text_side_is_refused_before_training_where_there_is_none(
         fit(pixel_store, ["direction"], options, console=QUIET, backbone=backbone_folder)
 
 
+@pytest.mark.parametrize("killed_after", [1, 2])
 def test_killed_training_goes_on_to_the_same_weights(
-    pixel_store: TokenStore, backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    killed_after: int,
+    pixel_store: TokenStore,
+    backbone_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import step_ros.training.training_loop as loop
-
+    """Whether it was killed once the heads had learned alone or later: they do not learn alone again."""
     whole = fit(pixel_store, ["direction"], fast("adaptformer"), console=QUIET, backbone=backbone_folder)
-    save = loop.save_checkpoint
+    saved = 0
 
     def save_and_die(*arguments: object) -> None:
-        save(*arguments)  # type: ignore[arg-type]
-        raise KeyboardInterrupt
+        nonlocal saved
+        save_checkpoint(*arguments)  # type: ignore[arg-type]
+        saved += 1
+        if saved == killed_after:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "save_checkpoint", save_and_die)
-    with pytest.raises(KeyboardInterrupt):
-        fit(pixel_store, ["direction"], fast("adaptformer"), checkpoints=tmp_path, console=QUIET,
-            backbone=backbone_folder)  # fmt: skip
-    monkeypatch.setattr(loop, "save_checkpoint", save)
-    again = fit(pixel_store, ["direction"], fast("adaptformer"), checkpoints=tmp_path, console=QUIET,
-                backbone=backbone_folder)  # fmt: skip
+    def train(console: Console) -> Fitted:
+        return fit(pixel_store, ["direction"], fast("adaptformer"), checkpoints=tmp_path, console=console,
+                   backbone=backbone_folder)  # fmt: skip
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_loop, "save_checkpoint", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            train(QUIET)
+    shown = io.StringIO()
+    again = train(Console(file=shown))
+    assert shown.getvalue().count("going on from step 2") == killed_after
     assert whole.backbone is not None and again.backbone is not None
     assert whole.backbone.identity.sha256 == again.backbone.identity.sha256
+    assert not list(tmp_path.rglob("*.safetensors*"))
 
 
 def test_what_does_not_fit_is_named_before_training(
