@@ -2,7 +2,7 @@
 
 Of the identities in `streaming_step` only the first two are used. On a processor whose matrix units are far
 faster than its memory, a block of scores is cheaper computed again, in a kernel that never writes it, than
-kept from being computed again by many small ones.
+kept from being computed again by many small ones. But it need not wait for the frame with all of them.
 
 1. *Projections are linear.* W(x + pe_p) = Wx + W pe_p: a frame is projected once, the T positions at load.
 2. *Pooling is linear.* Only the mean of all outputs is used, so a token's value is taken to the logits before
@@ -78,13 +78,10 @@ class FusedStep:
             F.pad(weights.position_value, (0, spare)),
         )
         self._position = torch.cat(positions, dim=2).transpose(0, 1)[:, :, None].to(dtype)  # T G 1 3d
-        self._ring = torch.zeros(
-            _ring_shape(heads, num_patches), dtype=dtype, device=self._device
-        )  # T G P 3d
+        kept: dict[str, Any] = {"dtype": dtype, "device": self._device}
+        self._ring = torch.zeros(_ring_shape(heads, num_patches), **kept)  # T G P 3d, with no position
         self._slots = torch.arange(self.num_frames, device=self._device)  # of the frames, oldest first
-        self._window = torch.zeros(
-            _window_shape(heads, num_patches), dtype=dtype, device=self._device
-        )  # G N 3d
+        self._window = torch.zeros(_window_shape(heads, num_patches), **kept)  # G N 3d, CLS token and frames
         if isinstance(probes[0], StepProbe):
             cls_token = (
                 weights.cls_query,

@@ -15,6 +15,9 @@ Part = tuple[Tensor, Tensor]
 Attention = Callable[[Tensor, Tensor, Tensor, float], Part]
 """From queries (n, H, N, d), keys and values (n, H, M, d), and what scores are multiplied by."""
 
+# Not for this GPU, type or size, or with other arguments in this PyTorch.
+_UNFIT = (RuntimeError, TypeError, AttributeError)
+
 # A kernel that is wrong is off by far more than rounding.
 _TOLERANCES = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
@@ -50,11 +53,7 @@ def fastest(sample: Tensor) -> Attention:
     for attention in (_cudnn, _flash, _efficient):
         try:
             found = attention(query, key, value, 1.0)
-        except (
-            RuntimeError,
-            TypeError,
-            AttributeError,
-        ):  # not for this GPU, type or size, or other arguments
+        except _UNFIT:
             continue
         if all(
             torch.allclose(each.double(), right, rtol=tolerance, atol=tolerance)
