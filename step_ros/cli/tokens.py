@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +34,7 @@ from step_ros.training.raw_patches import RawPatches
 from step_ros.training.sampling import ClipSampling
 from step_ros.training.splits import SplitError, split_clips
 from step_ros.training.token_store import StoredClip, TokenStore
+from step_ros.training.training_loop import is_first_process
 from step_ros.training.windows import tasks_of
 
 
@@ -174,10 +174,9 @@ def train_heads(
         backbone: folder or hub name of the backbone to adapt, where `options` ask for an adapter.
     """
     chosen = tuple(tasks) or tuple(opened.tasks)
-    writes = int(os.environ.get("RANK", "0")) == 0  # the first of several processes
-    adapted_to = out / BACKBONE_FOLDER if writes else None
+    adapted_to = out / BACKBONE_FOLDER if is_first_process() else None
     fitted = fit(opened, chosen, options, checkpoints=out, backbone=backbone, backbone_out=adapted_to)
-    if not writes:
+    if not is_first_process():
         return fitted.heads
     save_heads(fitted.heads, out)
     for task, head in fitted.heads.items():

@@ -187,7 +187,8 @@ class PerceptionWorker:
 
         received = encoded + inference_error + skipped_by_sampling + duplicate_stamp + late_frame +
         dropped_overload + pending + waiting. Beside these, ``head_error`` and ``callback_error`` count the
-        updates that were lost in a head or in `on_perception`, and ``hang`` the steps that were abandoned.
+        updates that were lost in a head or in `on_perception`, and ``hang`` the steps that were abandoned. A
+        head that fails as it looks ahead counts as well, and loses no update.
         """
         with self._changed:
             return {**self._streams[camera].counts, "hang": self._hangs}

@@ -198,9 +198,10 @@ def _pool(old: Part, from_new: Part, gathered: Tensor) -> Tensor:
 
 def memory_bytes(heads: Sequence[Head], num_patches: int, dtype: torch.dtype) -> int:
     """Bytes that `FusedStep(heads, num_patches, dtype)` keeps from one step to the next."""
-    ring, window = _ring_shape(heads, num_patches), _window_shape(heads, num_patches)
-    kept = math.prod(ring) + math.prod(window) + math.prod(window) // 3
-    return kept * dtype.itemsize + math.prod(window[:2]) * 4
+    groups, tokens, channels = _window_shape(heads, num_patches)
+    old = groups * (tokens - num_patches)  # each with what it has gathered and its denominator
+    kept = math.prod(_ring_shape(heads, num_patches)) + groups * tokens * channels + old * channels // 3
+    return kept * dtype.itemsize + old * torch.promote_types(dtype, torch.float32).itemsize
 
 
 def _ring_shape(heads: Sequence[Head], num_patches: int) -> tuple[int, ...]:

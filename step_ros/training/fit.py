@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from step_ros.training.raw_patches import EncodedWindows, WindowEncoder
 from step_ros.training.splits import Split, split_clips, untrained_classes
 from step_ros.training.targets import label_of, targets_of, with_backwards
 from step_ros.training.token_store import TokenStore
-from step_ros.training.training_loop import run
+from step_ros.training.training_loop import is_first_process, run
 from step_ros.training.window_logits import window_logits
 from step_ros.training.windows import (
     DIRECTION,
@@ -137,7 +136,7 @@ def fit(
         steps, curve = run(heads, training, validation, stored, options, checkpoints, store, console, encoder)
         used, trained = through.finish(backbone_out).to(options.device), through.adapted.num_trained()
         tokens_of = EncodedWindows(stored, _encoder_of(used))
-    if checkpoints is not None and int(os.environ.get("RANK", "0")) == 0:
+    if checkpoints is not None and is_first_process():
         remove_checkpoint(checkpoints)
         shutil.rmtree(checkpoints / _HEADS_ALONE, ignore_errors=True)
     for head in heads.values():

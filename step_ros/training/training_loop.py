@@ -269,6 +269,11 @@ class _Heads(nn.Module):
         return logits
 
 
+def is_first_process() -> bool:
+    """Whether this process, of several that train together, is the one that writes files."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def _distributed() -> tuple[Any, int]:
     """Accelerate's trainer and this process' rank, under `accelerate launch`; else None and 0."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:

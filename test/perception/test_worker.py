@@ -10,6 +10,7 @@ import torch
 
 from step_ros.frames import Frame
 from step_ros.perception import Perceiver, Perception, PerceptionWorker
+from step_ros.probes import StreamingHeads
 
 STEP_NS = 100_000_000  # the fixture's window: 4 positions, 100 ms apart
 FATES = (
@@ -179,6 +180,23 @@ def test_an_error_in_a_head_is_counted_and_the_next_frame_is_taken(
         submit_and_wait(worker, frame_at(6 * STEP_NS))
         assert_every_frame_is_accounted_for(worker)
     assert len(perceived) == 1
+
+
+def test_an_error_in_looking_ahead_is_counted_and_the_answer_is_there(
+    perceiver: Perceiver, frame_at: Callable[[int], Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("the GPU fell off the bus")
+
+    monkeypatch.setattr(StreamingHeads, "look_ahead", fail)
+    perceived: list[Perception] = []
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
+        for index in range(1, 6):
+            submit_and_wait(worker, frame_at(index * STEP_NS))
+        assert worker.counts()["head_error"] == 5 and worker.counts()["encoded"] == 5
+        assert worker.errors() == {"head_error": "RuntimeError: the GPU fell off the bus"}
+        assert_every_frame_is_accounted_for(worker)
+    assert len(perceived) == 2
 
 
 def test_an_error_in_the_callback_is_counted_and_the_next_frame_is_taken(
