@@ -70,7 +70,7 @@ setup(
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
         "": ["py.typed", "*.css", "*.html", "*.js", "*.json", "*.xml", "*.yaml"],
-        f"{PACKAGE}.evaluation.report": ["page/*"],
+        f"{PACKAGE}.report": ["page/*"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
@@ -108,7 +108,7 @@ setup(
     tests_require=["pytest"],
     entry_points={
         "console_scripts": [
-            "perception = step_ros.ros.perception_node:main",
+            "perception = step_ros.ros.node.process:main",
             "bag_player = step_ros.ros.bag_player:main",
             "demo = step_ros.ros.demo:main",
             "step-ros = step_ros.cli:main",

@@ -28,13 +28,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from vision_msgs.msg import Classification
 
-from step_ros.evaluation.online import percentile
-from step_ros.ros.child_process import ChildProcess
 from step_ros.ros.demo import Scene, head_config
 from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.parameters import PARAMETERS
-from step_ros.ros.process_environment import process_environment
+from step_ros.ros.node.parameters import PARAMETERS
+from step_ros.ros.processes.child_process import ChildProcess
+from step_ros.ros.processes.environment import process_environment
+from step_ros.scores.updates import percentile
 from step_ros.shared_files import shared_folder
 
 CAMERAS = ("front", "wrist")
@@ -146,7 +146,7 @@ def soak(scene: Scene, models: Sequence[str], seconds: float, warm_up: float, ev
             parameters += ["staleness.max_age:=0.0"]
             given = [part for parameter in parameters for part in ("-p", parameter)]
             node = ChildProcess(
-                "node", ["step_ros.ros.perception_node", "--ros-args", *given], Path(folder, "node.log")
+                "node", ["step_ros.ros.node.process", "--ros-args", *given], Path(folder, "node.log")
             )
             children.append(node)
             suffix = "/compressed" if scene.compressed else ""

@@ -24,7 +24,7 @@ import torch
 from step_ros.backbones import BackboneIdentity
 from step_ros.frames import ClipSpec
 from step_ros.probes import Head, HeadConfig, ProbeConfig, StreamingHeads
-from step_ros.probes.streaming import MODES
+from step_ros.probes.streaming.heads import MODES
 
 VARIANTS = ("plain", *MODES)
 

@@ -9,7 +9,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from step_ros.ros.process_environment import process_environment
+from step_ros.ros.processes.environment import process_environment
 from step_ros.shared_files import shared_folder
 
 DEFAULT_PARAMETERS = str(shared_folder() / "config" / "perception.yaml")

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from step_ros.backbones import Backbone, BackboneIdentity
 from step_ros.probes import Head, StreamingHeads
-from step_ros.probes.fused_step import FusedStep
+from step_ros.probes.streaming.fused_step import FusedStep
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from step_ros.probes.batched_product import multiply
+from step_ros.probes.streaming.batched_product import multiply
 
 _MATRIX = {"cpu": 1024, "cuda": 8192}
 _COPIED_BYTES = {"cpu": 256 * 2**20, "cuda": 2 * 2**30}

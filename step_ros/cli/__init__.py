@@ -20,11 +20,11 @@ from step_ros.cli.tabletop import TABLETOP_COMMANDS
 from step_ros.cli.tabletop_heads import tabletop_heads
 from step_ros.cli.tokens import TOKEN_COMMANDS, options_of, train_command
 from step_ros.cli.watch import watch
-from step_ros.evaluation.judge import JudgeError
 from step_ros.peft import AdapterError
 from step_ros.probes import HeadError
 from step_ros.training.datasets import ClipsError
 from step_ros.training.fit_options import OptionsError
+from step_ros.training.judge import JudgeError
 from step_ros.training.splits import SplitError
 from step_ros.training.token_store import TokenStoreError
 

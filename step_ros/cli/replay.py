@@ -15,7 +15,7 @@ from rich.table import Table
 from step_ros.cli.warnings_shown import warnings_shown
 
 if TYPE_CHECKING:  # at run time when it is needed: torch takes seconds to import, --help does not wait for it
-    from step_ros.evaluation.replay import Replay
+    from step_ros.runs.replay import Replay
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ def _replay(
     also: list[str],
     pipeline: Pipeline,
 ) -> None:
-    from step_ros.evaluation.replay import choose_image_topic
-    from step_ros.evaluation.replay_rerun import ReplayRerun
-    from step_ros.evaluation.replay_session import MakeWriter, TruthSource, replay_to_folder
-    from step_ros.evaluation.replay_settings import read_settings
-    from step_ros.evaluation.replay_video import ReplayVideo
+    from step_ros.runs.replay import choose_image_topic
+    from step_ros.runs.replay_session import MakeWriter, TruthSource, replay_to_folder
+    from step_ros.runs.settings import read_settings
+    from step_ros.runs.writers.rerun import ReplayRerun
+    from step_ros.runs.writers.video import ReplayVideo
 
     files: dict[str, tuple[str, MakeWriter]] = {
         "video": ("annotated.mp4", ReplayVideo),

@@ -29,7 +29,7 @@ def report(
             seen longest.
     """
     try:
-        from step_ros.evaluation.report.report import write_report
+        from step_ros.report.report import write_report
     except ImportError as error:
         raise SystemExit(
             f"step-ros report: {error.name} is not installed: pip install 'step_ros[report]'"

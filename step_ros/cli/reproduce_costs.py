@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from step_ros.benchmark.models import BACKBONES
-from step_ros.benchmark.several_tasks import MethodCost, count, measure
-from step_ros.benchmark.several_tasks_figure import MOST_TASKS, draw_figure
-from step_ros.evaluation.published import PublishedTable
-from step_ros.evaluation.result_tables import markdown_table, terminal_table
+from step_ros.paper.published import PublishedTable
+from step_ros.paper.several_tasks import MethodCost, count, measure
+from step_ros.paper.several_tasks_figure import MOST_TASKS, draw_figure
+from step_ros.paper.tables import markdown_table, terminal_table
 from step_ros.peft import AdapterError
 
 _THREE_TASKS = 3

@@ -11,24 +11,24 @@ import tyro
 from rich.console import Console
 
 from step_ros.backbones import Backbone, select_engine
-from step_ros.evaluation.clip_metrics import ClipMetrics
-from step_ros.evaluation.judge import JudgeError, Judgement, judge
-from step_ros.evaluation.result_tables import (
+from step_ros.frames import ClipSpec
+from step_ros.paper.tables import (
     class_rows,
     csv_table,
     markdown_table,
     metrics_rows,
     terminal_table,
 )
-from step_ros.frames import ClipSpec
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import BACKBONE_FOLDER
 from step_ros.probes import Head
+from step_ros.scores.clips import ClipMetrics
 from step_ros.training.datasets import ClipsError, ClipSet, read_dataset
 from step_ros.training.extract import ExtractOptions, FrameEncoder, estimate_bytes
 from step_ros.training.extract import extract as extract_tokens
 from step_ros.training.fit import fit, save_heads
 from step_ros.training.fit_options import FitOptions, read_options
+from step_ros.training.judge import JudgeError, Judgement, judge
 from step_ros.training.model_card import extend_card, read_provenance, write_provenance
 from step_ros.training.raw_patches import RawPatches
 from step_ros.training.sampling import ClipSampling
@@ -328,7 +328,7 @@ def _yardstick(
     store: TokenStore, tasks: Sequence[str], clips: Sequence[StoredClip]
 ) -> dict[str, ClipMetrics]:
     """The linear probe on the first task, where there is something else to train it on."""
-    from step_ros.evaluation.linear_probe import mean_pooled_linear_probe
+    from step_ros.training.linear_probe import mean_pooled_linear_probe
 
     judged = {id(clip) for clip in clips}
     train = [clip for clip in store.clips if id(clip) not in judged and clip.split in ("", "train")]

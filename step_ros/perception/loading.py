@@ -11,7 +11,7 @@ from step_ros.backbones import select_engine
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.perceiver import Perceiver
 from step_ros.probes import Head, HeadError
-from step_ros.probes.streaming import DEFAULT_MEMORY_LIMIT_MB
+from step_ros.probes.streaming.heads import DEFAULT_MEMORY_LIMIT_MB
 from step_ros.shared_files import shared_folder
 
 BACKBONE_FOLDER = "backbone"

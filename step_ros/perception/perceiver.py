@@ -15,7 +15,7 @@ from step_ros.frames import ClipSpec, Frame, GridSampler, Sampled
 from step_ros.perception.prediction import Perception, Prediction
 from step_ros.perception.token_window import TokenWindow
 from step_ros.probes import Head, HeadError, StreamingHeads
-from step_ros.probes.streaming import DEFAULT_MEMORY_LIMIT_MB
+from step_ros.probes.streaming.heads import DEFAULT_MEMORY_LIMIT_MB
 
 
 @dataclass(frozen=True)

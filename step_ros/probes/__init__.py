@@ -9,7 +9,7 @@ from step_ros.probes.probe import Probe
 from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.step import StepProbe
 from step_ros.probes.step_ablation import StepAblation, StepOptions
-from step_ros.probes.streaming import StreamingHeads
+from step_ros.probes.streaming.heads import StreamingHeads
 
 __all__ = [
     "PROBE_KINDS",

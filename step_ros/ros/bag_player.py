@@ -19,8 +19,7 @@ from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from step_ros.frames import BagError
-from step_ros.ros.messages import stamp_of
-from step_ros.ros.recording import (
+from step_ros.frames.bags.recording import (
     RecordedMessage,
     RecordedTopic,
     read_messages,
@@ -28,7 +27,8 @@ from step_ros.ros.recording import (
     read_topics,
     write_stamp,
 )
-from step_ros.ros.stop_signals import Stopped, StopSignals
+from step_ros.ros.messages import stamp_of
+from step_ros.ros.processes.stop_signals import Stopped, StopSignals
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 LABEL_TYPES = ("vision_msgs/msg/Classification", "vision_msgs/msg/LabelInfo")

@@ -19,19 +19,19 @@ from rclpy.utilities import remove_ros_args
 from rosbags.rosbag2 import StoragePlugin, Writer
 from sensor_msgs.msg import CompressedImage, Image
 
-from step_ros.evaluation.video_writer import write_video
 from step_ros.frames import BagError, image_topics, typestore
-from step_ros.frames.bag_storage import open_bag
+from step_ros.frames.bags.storage import open_bag
 from step_ros.perception.loading import find_model
 from step_ros.probes import HeadConfig, HeadError
-from step_ros.ros.child_process import ChildError, ChildProcess
 from step_ros.ros.demo_summary import shortcomings, summarise
 from step_ros.ros.demo_video import annotated_pictures
+from step_ros.ros.listener import PlannerClient, Recorded
 from step_ros.ros.live_table import LiveTable
-from step_ros.ros.parameters import PARAMETERS
-from step_ros.ros.planner import PlannerClient, Recorded
-from step_ros.ros.process_environment import process_environment
-from step_ros.ros.stop_signals import Stopped, StopSignals
+from step_ros.ros.node.parameters import PARAMETERS
+from step_ros.ros.processes.child_process import ChildError, ChildProcess
+from step_ros.ros.processes.environment import process_environment
+from step_ros.ros.processes.stop_signals import Stopped, StopSignals
+from step_ros.runs.writers.video_file import write_video
 from step_ros.shared_files import shared_folder
 
 NODE = "/perception"
@@ -142,7 +142,7 @@ def node_arguments(scene: Scene, models: Sequence[str], backbone: str) -> list[s
     if backbone:
         parameters["backbone"] = backbone
     given = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    return ["step_ros.ros.perception_node", "--ros-args", "-r", f"image:={base}", *given]
+    return ["step_ros.ros.node.process", "--ros-args", "-r", f"image:={base}", *given]
 
 
 def _start_player(scene: Scene, log: Path) -> ChildProcess:

@@ -11,7 +11,9 @@ from typing import Any
 
 import rclpy
 
-from step_ros.evaluation.online import (
+from step_ros.probes import HeadConfig
+from step_ros.ros.listener import PlannerClient
+from step_ros.scores.updates import (
     Onsets,
     TruthTimeline,
     accuracy,
@@ -21,8 +23,6 @@ from step_ros.evaluation.online import (
     percentile,
     rate_hz,
 )
-from step_ros.probes import HeadConfig
-from step_ros.ros.planner import PlannerClient
 
 FATES = ("encoded", "skipped_by_sampling", "skipped_inactive", "pending", "waiting")
 

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from step_ros.evaluation.online import TruthTimeline, rate_hz
-from step_ros.ros.planner import PlannerClient
+from step_ros.ros.listener import PlannerClient
+from step_ros.scores.updates import TruthTimeline, rate_hz
 
 REFRESH = 0.2
 """Seconds between two pictures of the table on a terminal."""

@@ -11,8 +11,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rich.console import Console
 from rich.live import Live
 
-from step_ros.ros.process_environment import process_environment
-from step_ros.ros.stop_signals import Stopped, StopSignals
+from step_ros.ros.processes.environment import process_environment
+from step_ros.ros.processes.stop_signals import Stopped, StopSignals
 from step_ros.ros.watch_client import WatchClient
 from step_ros.ros.watch_screen import line, screen
 

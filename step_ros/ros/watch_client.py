@@ -12,8 +12,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vision_msgs.msg import Classification, LabelInfo
 
-from step_ros.evaluation.online import Update, percentile, rate_hz
 from step_ros.ros.messages import nanoseconds_of
+from step_ros.scores.updates import Update, percentile, rate_hz
 
 HISTORY = 120
 """Updates of each task that are kept."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from step_ros.frames.bag import typestore
+from step_ros.frames.bags.reading import typestore
 from step_ros.tabletop.appearance import Appearance
 from step_ros.tabletop.labels import TASKS
 from step_ros.tabletop.render import SceneRenderer

@@ -9,7 +9,8 @@ from step_ros.backbones import BackboneIdentity
 from step_ros.benchmark.flops import count_flops, head_flops, on_no_device, streaming_flops
 from step_ros.benchmark.naive_head import NaiveHead
 from step_ros.frames import ClipSpec
-from step_ros.probes import Head, HeadConfig, ProbeConfig, batched_product
+from step_ros.probes import Head, HeadConfig, ProbeConfig
+from step_ros.probes.streaming import batched_product
 
 T, P, D, H, K = 6, 16, 32, 2, 4
 IDENTITY = BackboneIdentity("owner/tiny", (56, 56), P, D, "ab" * 32)

@@ -17,7 +17,7 @@ rclpy = pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
-from step_ros.ros.parameters import PARAMETERS, declare_parameters, value_of  # noqa: E402
+from step_ros.ros.node.parameters import PARAMETERS, declare_parameters, value_of  # noqa: E402
 from step_ros.shared_files import shared_folder  # noqa: E402
 
 from .mutations import SCALARS, cases, mutated  # noqa: E402

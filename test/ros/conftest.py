@@ -35,7 +35,7 @@ from step_ros.backbones import Backbone  # noqa: E402
 from step_ros.frames import ClipSpec, typestore  # noqa: E402
 from step_ros.probes import Head, HeadConfig, ProbeConfig  # noqa: E402
 from step_ros.ros.messages import stamp_of  # noqa: E402
-from step_ros.ros.process_environment import process_environment  # noqa: E402
+from step_ros.ros.processes.environment import process_environment  # noqa: E402
 
 from ..tiny_models import save_vit  # noqa: E402
 
@@ -311,7 +311,7 @@ class Graph:
         *parameters: str,
         image: str = "image",
         models: Sequence[Path] = (),
-        module: str = "step_ros.ros.perception_node",
+        module: str = "step_ros.ros.node.process",
     ) -> Process:
         """Start the perception node, or a module that runs it, without waiting for it."""
         heads = ",".join(map(str, models or self._models.heads))

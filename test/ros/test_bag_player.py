@@ -16,8 +16,8 @@ from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import Classification
 
 from step_ros.frames import typestore
+from step_ros.frames.bags.recording import read_messages, read_stamp, read_topics, write_stamp
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.recording import read_messages, read_stamp, read_topics, write_stamp
 
 
 def test_messages_of_all_topics_come_in_the_order_of_recording(recording: Any) -> None:

@@ -18,8 +18,8 @@ from vision_msgs.msg import Classification
 
 from step_ros.perception import UNKNOWN
 from step_ros.ros.demo import Scene
+from step_ros.ros.listener import LATCHED
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.planner import LATCHED
 from step_ros.shared_files import shared_folder
 
 TASKS = ("fine_grained_action", "atomic_action", "object")

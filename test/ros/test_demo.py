@@ -10,11 +10,11 @@ from typing import Any
 import cv2
 import pytest
 
-from step_ros.evaluation.online import TruthChange, Update
 from step_ros.frames import read_video, typestore
-from step_ros.frames.bag_storage import open_bag
+from step_ros.frames.bags.storage import open_bag
 from step_ros.probes import HeadConfig
 from step_ros.ros.demo_summary import shortcomings, unaccounted_frames
+from step_ros.scores.updates import TruthChange, Update
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,7 @@ def slow(backbone, name):
     logging.getLogger("step_ros.slow").info("building the engine: 0 s so far")
     time.sleep(600)
 loading.select_engine = slow
-from step_ros.ros.perception_node import main
+from step_ros.ros.node.process import main
 sys.exit(main())
 """
 

@@ -9,12 +9,12 @@ import pytest
 from rosbags.rosbag2 import Reader
 from vision_msgs.msg import Classification
 
-from step_ros.evaluation.replay import choose_image_topic
-from step_ros.evaluation.replay_session import TruthSource, replay_to_folder
-from step_ros.evaluation.replay_settings import read_settings
 from step_ros.frames import typestore
+from step_ros.frames.bags.recording import read_topics
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.recording import read_topics
+from step_ros.runs.replay import choose_image_topic
+from step_ros.runs.replay_session import TruthSource, replay_to_folder
+from step_ros.runs.settings import read_settings
 
 Said = dict[int, list[tuple[str, float]]]
 """By stamp: labels and scores."""

@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.pipeline import camera_names
+from step_ros.ros.node.pipeline import camera_names
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rich.console import Console
 
-from step_ros.evaluation.online import Update
 from step_ros.ros.watch_client import WatchedTask
 from step_ros.ros.watch_screen import BARS, history, line, screen
+from step_ros.scores.updates import Update
 
 NOW_NS = 1_700_000_000_000_000_000
 

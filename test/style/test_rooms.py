@@ -9,24 +9,27 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "step_ros"
 
-CORE = {"frames", "backbones", "peft", "probes", "perception"}
-OFFLINE = CORE | {"training", "evaluation", "tabletop"}
+BELOW = {"frames", "backbones", "peft", "probes"}
+OFFLINE = BELOW | {"perception", "scores", "training", "runs"}
 
 # Room: the other rooms it may import.
 ROOMS: dict[str, set[str]] = {
     "frames": set(),
+    "scores": set(),
     "backbones": set(),
     "peft": {"backbones"},
     "probes": {"backbones", "frames"},
-    "perception": {"frames", "backbones", "peft", "probes"},
-    "training": {"frames", "backbones", "peft", "probes"},
-    "evaluation": OFFLINE,
+    "perception": BELOW,
+    "training": BELOW | {"scores"},
+    "runs": BELOW | {"perception", "scores"},
+    "report": OFFLINE,
+    "paper": OFFLINE | {"benchmark"},
+    "benchmark": BELOW,
     "tabletop": {"frames"},
-    # Of probes/, what a head says of itself; of evaluation/, how the demo and the planner keep score.
-    "ros": {"frames", "perception", "probes", "evaluation"},
-    "benchmark": {"frames", "backbones", "peft", "probes"},
+    # Of probes/, what a head says of itself; of scores/, how the demo and the planner keep score.
+    "ros": {"frames", "perception", "probes", "scores", "runs"},
     # All; what needs ROS imports it when it is called.
-    "cli": OFFLINE | {"benchmark", "ros"},
+    "cli": OFFLINE | {"benchmark", "paper", "report", "ros", "tabletop"},
 }
 
 # Runs with no ROS on the machine, unless it is ros/; reads images with no torch, if it is frames/.

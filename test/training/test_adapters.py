@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 
 from step_ros.backbones import Backbone
-from step_ros.evaluation.judge import judge
 from step_ros.peft import AdapterError
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import load_perceiver
@@ -23,6 +22,7 @@ from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit import Fitted, fit, save_heads
 from step_ros.training.fit_options import FitOptions, OptionsError, read_options
+from step_ros.training.judge import judge
 from step_ros.training.raw_patches import EncodedWindows, RawPatches, WindowEncoder, to_images, to_patches
 from step_ros.training.sampling import ClipSampling
 from step_ros.training.token_store import TokenStore

@@ -11,7 +11,6 @@ import torch
 from rich.console import Console
 
 from step_ros.backbones import Backbone
-from step_ros.evaluation.judge import judge
 from step_ros.frames import ClipSpec
 from step_ros.probes import PROBE_KINDS, Head, StepOptions
 from step_ros.training import training_loop
@@ -19,6 +18,7 @@ from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit import fit, head_config, save_heads, training_windows
 from step_ros.training.fit_options import OPTIMIZERS, FitOptions, OptionsError, read_options
+from step_ros.training.judge import judge
 from step_ros.training.splits import split_clips
 from step_ros.training.targets import targets_of
 from step_ros.training.token_store import TokenStore, TokenStoreError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import Writer
 
-from step_ros.frames.bag import typestore
+from step_ros.frames.bags.reading import typestore
 from step_ros.training.datasets import ClipsError, read_dataset
 from step_ros.training.datasets.labelled_bag import read_frames
 

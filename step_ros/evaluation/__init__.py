@@ -1,1 +1,0 @@
-"""How good the labels are: metrics of clips and of live streams, and the pictures that show it."""

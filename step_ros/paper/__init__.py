@@ -1,0 +1,1 @@
+"""The STEP paper's tables and figures: what it printed, and what comes out here."""

@@ -1,0 +1,1 @@
+"""STEP and its rivals frame by frame: the answer over the whole window at the price of one frame."""

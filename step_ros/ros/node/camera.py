@@ -1,0 +1,267 @@
+"""One camera of the node: its images in, its labels out, and whether those may be believed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+
+from step_ros.perception import (
+    DirectionCheck,
+    EngineKeeper,
+    Freshness,
+    Perceiver,
+    Perception,
+    PerceptionWorker,
+)
+from step_ros.perception.freshness import FreshnessLimits
+from step_ros.probes import HeadConfig
+from step_ros.ros.node.diagnostics import Snapshot
+from step_ros.ros.node.image_input import ImageInput
+from step_ros.ros.node.intake import FrameIntake
+from step_ros.ros.node.outputs import Outputs
+from step_ros.ros.node.parameters import value_of
+from step_ros.ros.node.qos_report import QosReport
+
+NOT_IN_THE_LEDGER = ("head_error", "callback_error", "hang")
+"""What the worker counts beside frames: updates that were lost."""
+
+CLOCK_JUMP = 5.0
+"""Seconds between two looks at the clock, which come ten times a second, that show that it was set."""
+
+
+class Camera:
+    """Receives images in the executor's threads, decodes in one of its own, publishes in the worker's.
+
+    Args:
+        node: whose camera it is.
+        name: empty for a single camera.
+        perceiver: the camera's own.
+        worker: who runs it.
+        report: is told of endpoints that do not fit.
+        callback_group: of the subscription.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        perceiver: Perceiver,
+        worker: PerceptionWorker,
+        keeper: EngineKeeper,
+        report: QosReport,
+        callback_group: CallbackGroup,
+    ) -> None:
+        self.name = name
+        self.freshness = Freshness()
+        self._node = node
+        self._perceiver = perceiver
+        self._worker = worker
+        self._keeper = keeper
+        self._report = report
+        self._direction = DirectionCheck()
+        self._started = self._last_image = time.monotonic()
+        self._last_image_error = ""
+        # Guards everything that is published: what is taken back is taken back after what went before it.
+        self._gate = threading.Lock()
+        self._active = False
+        self._withdrawn = True
+        self._last_check_s = 0.0
+        self._updates = 0
+        self._withheld = 0
+        self._stamp_latencies_ms: deque[float] = deque(maxlen=1000)
+
+        prefix = f"~/{name}/" if name else "~/"
+        self._outputs = Outputs(node, prefix, perceiver, report)
+        self._intake = FrameIntake(
+            lambda frame: worker.submit(frame, name),
+            self._on_bad_image,
+            max_pixels=lambda: value_of(node, "max_image_pixels"),
+            queue_size=value_of(node, "image_queue_size"),
+        )
+        try:
+            self._images = ImageInput(
+                node,
+                transport=value_of(node, "image_transport"),
+                reliability=value_of(node, "image_reliability"),
+                on_image=self._on_image,
+                name=f"{name}/image" if name else "image",
+                report=report,
+                callback_group=callback_group,
+            )
+        except Exception:
+            self._intake.close()
+            self._outputs.close()
+            raise
+
+    @property
+    def topic(self) -> str:
+        """Of its images."""
+        return self._images.topic
+
+    @property
+    def reliability(self) -> str:
+        """What the image subscription asks for at present."""
+        return self._images.reliability
+
+    def activate(self) -> None:
+        """Take images and publish labels from here on."""
+        with self._gate:
+            self._active = True
+            self._last_image = time.monotonic()
+            self._start_waiting()
+
+    def deactivate(self) -> None:
+        """Take back every label; once this returns, nothing is published."""
+        with self._gate:
+            self._active = False
+            self._withdraw()
+
+    def reset(self) -> None:
+        """Take back every label and wait for new ones."""
+        with self._gate:
+            self._withdraw()
+            self._start_waiting()
+
+    def set_heads(self, heads: Mapping[str, HeadConfig]) -> None:
+        """Offer the topics of these heads' tasks, and no others."""
+        with self._gate:
+            self._outputs.set_heads(heads)
+
+    def close(self, timeout: float) -> bool:
+        """Remove all topics and end the thread; returns whether it ended in time."""
+        with self._gate:
+            self._active = False
+        self._images.close()
+        ended = self._intake.close(timeout)
+        with self._gate:
+            self._outputs.close()
+        return ended
+
+    def follow_publishers(self) -> None:
+        """Ask the camera for what it offers now; to be called a few times a second."""
+        self._images.follow_publishers()
+
+    def check_freshness(self) -> bool:
+        """Take labels back that nobody should believe any more; returns whether that was just done."""
+        with self._gate:
+            now_s = self._now_s()
+            if now_s - self._last_check_s > CLOCK_JUMP and self.freshness.state == "waiting":
+                self._start_waiting()  # a simulation's first word on the time, say
+            self._last_check_s = now_s
+            if not self._active or not self.freshness.check(now_s, self._limits()):
+                return False
+            self._withdraw()
+            return True
+
+    def publish(self, perception: Perception) -> None:
+        """In the worker's thread."""
+        frame = self._intake.find(perception.stamp_ns)
+        with self._gate:
+            if not self._active or not self._node.context.ok():
+                return
+            clock_ns = self._node.get_clock().now().nanoseconds
+            if not self.freshness.admit(self._now_s(), perception.stamp_ns, clock_ns, self._limits()):
+                self._withheld += 1
+                self._withdraw()
+                return
+            self._withdrawn = False
+            self._outputs.publish(perception, frame)
+            self._updates += 1
+            late_ns = self._node.get_clock().now().nanoseconds - perception.stamp_ns
+            self._stamp_latencies_ms.append(late_ns / 1e6)
+        rate = value_of(self._node, "direction.max_rate")
+        directions = self._direction.check(perception, self._perceiver, rate)
+        with self._gate:
+            if directions and self._active and not self._withdrawn and self._node.context.ok():
+                self._outputs.publish_directions(directions, perception.stamp_ns)
+
+    def snapshot(self) -> Snapshot:
+        """Everything that diagnostics judge."""
+        now = time.monotonic()
+        frames = self._intake.account(lambda: self._worker.counts(self.name))
+        counts, latency = self._worker.counts(self.name), self._worker.latency(self.name)
+        with self._gate:
+            updates, withheld = self._updates, self._withheld
+            stamp_latencies_ms = list(self._stamp_latencies_ms)
+            confirmed, unconfirmed = self._outputs.confirmed, self._outputs.unconfirmed
+        p50, p99 = np.percentile(stamp_latencies_ms or [np.nan], (50, 99))
+        errors = self._worker.errors(self.name)
+        return Snapshot(
+            seconds=now - self._started,
+            frames=frames,
+            lost=self._images.lost,
+            updates=updates,
+            update_errors={cause: counts[cause] for cause in NOT_IN_THE_LEDGER},
+            notices={
+                "withheld": withheld,
+                "lapses": self.freshness.lapses,
+                "direction.confirmed": confirmed,
+                "direction.unconfirmed": unconfirmed,
+                "zero_stamp": self._intake.zero_stamps,
+                "incompatible_qos": self._report.count,
+                **{f"restart.{cause}": count for cause, count in self._worker.restarts(self.name).items()},
+            },
+            last_image_age=now - self._last_image,
+            publishers=self._images.publishers,
+            latency_ms=(latency.p50_ms, latency.p99_ms),
+            stamp_latency_ms=(float(p50), float(p99)),
+            last_error="; ".join(filter(None, [*errors.values(), self._last_image_error])),
+            labels=self.freshness.state,
+            stale_reason=self.freshness.reason,
+            misdated=self.freshness.misdated,
+            engine_trouble=self._worker.stuck or self._keeper.trouble,
+            qos_trouble=self._report.words,
+        )
+
+    def _on_image(self, message: Any) -> None:
+        """In one of the executor's threads."""
+        self._last_image = time.monotonic()
+        if self._active:
+            self._intake.submit(message, self._node.get_clock().now().nanoseconds)
+        else:
+            self._intake.skip()
+
+    def _on_bad_image(self, cause: str, error: str) -> None:
+        """In the intake's thread."""
+        self._last_image_error = f"{cause}: {error}"
+        if self._node.context.ok():
+            self._node.get_logger().warning(
+                f"an image on {self._images.topic} cannot be used: {self._last_image_error}",
+                throttle_duration_sec=10.0,
+            )
+
+    def _start_waiting(self) -> None:
+        """With the gate held."""
+        window_s = self._perceiver.clip.window_ns / 1e9
+        self.freshness.start(self._now_s(), window_s + self._limits().timeout_s)
+
+    def _withdraw(self) -> None:
+        """With the gate held."""
+        if not self._withdrawn and self._node.context.ok():
+            self._outputs.withdraw()
+        self._withdrawn = True
+
+    def _limits(self) -> FreshnessLimits:
+        step_s = self._perceiver.clip.step_ns / 1e9
+        return FreshnessLimits(
+            timeout_s=max(value_of(self._node, "staleness.timeout"), 2 * step_s),
+            max_age_s=value_of(self._node, "staleness.max_age"),
+        )
+
+    def _now_s(self) -> float:
+        """Of the clock that planners live by: while a simulation stands still, nothing grows old."""
+        if value_of(self._node, "use_sim_time"):
+            return self._node.get_clock().now().nanoseconds / 1e9
+        return time.monotonic()
+
+
+def configs_of(perceiver: Perceiver) -> dict[str, HeadConfig]:
+    """What the heads that answer now say of themselves, by task."""
+    return {task: head.config for task, head in perceiver.heads.items()}

@@ -1,0 +1,324 @@
+"""The node: a managed life around the pipeline, and an account of itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from step_ros.ros.node.camera import Camera
+from step_ros.ros.node.diagnostics import Diagnostics
+from step_ros.ros.node.live_parameters import LiveParameters
+from step_ros.ros.node.parameters import declare_parameters, value_of
+from step_ros.ros.node.pipeline import Pipeline
+from step_ros.ros.node.python_log import log_to_node, stop_logging_to_node
+from step_ros.ros.node.qos_report import QosReport
+
+GRAPH_PERIOD = 0.2
+"""Seconds between two looks at what the cameras offer."""
+
+FRESHNESS_PERIOD = 0.1
+"""Seconds between two looks at whether labels are stale."""
+
+EXECUTOR_THREADS = 5
+"""A transition and a parameter may take long; images, timers and short services go on beside them."""
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class PerceptionNode(LifecycleNodeMixin, Node):
+    """A managed node; to be spun by an executor of `EXECUTOR_THREADS`.
+
+    *configure* loads the models, builds the engine and subscribes, *activate* lets images in and labels out,
+    *deactivate* takes the labels back and keeps everything, *cleanup* gives everything back. A transition
+    that fails leaves the node in the state before it, and diagnostics say why.
+
+    Raises:
+        rclpy.exceptions.ParameterException: a parameter has a value that it must not have.
+    """
+
+    def __init__(self) -> None:
+        Node.__init__(self, "perception")
+        declare_parameters(self)
+        # Long transitions hold up nothing but themselves; `get_state` answers meanwhile.
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._transition = threading.Lock()
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = self._guarded(service.callback)
+        self._python_log = log_to_node(self)
+        self._pipeline: Pipeline | None = None
+        self._diagnostics: dict[str, Diagnostics] = {}
+        self._progress = ""
+        self._progress_since = time.monotonic()
+        self._error = ""
+        self._callback_errors = 0
+        self._closed = False
+        self._report = QosReport(self)
+        LiveParameters(self, self._is_configured, self._apply)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Not the ROS clock: all of it must also happen while a simulation stands still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timers = MutuallyExclusiveCallbackGroup()
+        for period, callback in (
+            (value_of(self, "diagnostics.period"), self._publish_diagnostics),
+            (GRAPH_PERIOD, self._follow_publishers),
+            (FRESHNESS_PERIOD, self._check_freshness),
+        ):
+            self.create_timer(period, callback, clock=steady, callback_group=timers)
+
+    # ---- life
+
+    @property
+    def state(self) -> str:
+        """``unconfigured``, ``inactive``, ``active``, or the transition under way such as ``configuring``."""
+        return self._state_machine.current_state[1]
+
+    def start(self, on_failure: Callable[[str], None]) -> threading.Thread:
+        """Configure and activate, in a thread of its own; `on_failure` is told the reason if that fails."""
+
+        def run() -> None:
+            for trigger in (self.trigger_configure, self.trigger_activate):
+                with self._transition:
+                    if self.context.ok() and trigger() != SUCCESS:
+                        on_failure(self._error)
+                        return
+
+        thread = threading.Thread(target=run, name="autostart", daemon=True)
+        thread.start()
+        return thread
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load, build, warm up; images are subscribed, but not looked at."""
+
+        def configure() -> None:
+            pipeline = Pipeline(self, self._report, MutuallyExclusiveCallbackGroup, self._say)
+            name = self.get_fully_qualified_name().strip("/")
+            device = pipeline.facts()["device"]
+            self._diagnostics = {
+                each.name: Diagnostics(f"{name}: {each.name or 'pipeline'}", device, each.topic)
+                for each in pipeline.cameras.values()
+            }
+            self._pipeline = pipeline
+            topics = ", ".join(camera.topic for camera in pipeline.cameras.values())
+            facts = pipeline.facts()
+            self.get_logger().info(
+                f"ready: {facts['tasks']} from {topics} with {facts['backbone']} on {facts['engine']}"
+            )
+
+        return self._attempt("configure", configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let images in and labels out."""
+
+        def activate() -> None:
+            for camera in self._cameras():
+                camera.activate()
+
+        return self._attempt("activate", activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take labels back; nothing is published any more, and nothing given back."""
+
+        def deactivate() -> None:
+            for camera in self._cameras():
+                camera.deactivate()
+
+        return self._attempt("deactivate", deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back."""
+        return self._attempt("clean up", self._take_down)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take labels back and give everything back."""
+
+        def shut_down() -> None:
+            for camera in self._cameras():
+                camera.deactivate()
+            self._take_down()
+
+        return self._attempt("shut down", shut_down)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Go back to where the node can be configured again."""
+        reason = self._error
+        result = self._attempt("clean up after an error", self._take_down)
+        self._error = reason or self._error
+        return result
+
+    def close(self) -> bool:
+        """End everything; returns whether all threads ended, or one still works in something long."""
+        self._closed = True
+        # A transition under way, such as an engine's build, is not waited for.
+        idle = self._transition.acquire(timeout=0.5)
+        pipeline, self._pipeline = self._pipeline, None
+        ended = pipeline.close() if pipeline is not None else True
+        stop_logging_to_node(self._python_log)
+        return idle and ended
+
+    def note_callback_error(self, error: BaseException) -> None:
+        """Something raised in a callback: it is told and counted, and the node goes on."""
+        self._callback_errors += 1
+        self.get_logger().error(f"a callback failed: {type(error).__name__}: {error}")
+
+    def _attempt(self, what: str, action: Callable[[], None]) -> TransitionCallbackReturn:
+        """Do it; if it fails, the node stays in the state before, and says why."""
+        self._progress_since, self._error = time.monotonic(), ""
+        self._python_log.last = ""
+        try:
+            action()
+        except Exception as error:
+            # The loaders' own messages say what was found and what to do; others need their type.
+            known = isinstance(error, (ValueError, RuntimeError, OSError))
+            self._error = str(error) if known else f"{type(error).__name__}: {error}"
+            if self.context.ok():
+                self.get_logger().error(f"cannot {what}: {self._error}")
+            return FAILURE
+        finally:
+            self._progress = ""
+        return SUCCESS
+
+    def _guarded(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
+        """As `change_state`, but what is not possible now is refused, where rclpy would raise."""
+
+        def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+            asked = request.transition.label or request.transition.id
+            if not self._transition.acquire(blocking=False):
+                self.get_logger().error(f"transition {asked} is refused: the node is {self.state}")
+                response.success = False
+                return response
+            try:
+                return change_state(request, response)
+            except Exception as error:  # rcl's, of a type that only the implementation has
+                self.get_logger().error(f"transition {asked} is not possible while {self.state}: {error}")
+                response.success = False
+                return response
+            finally:
+                self._transition.release()
+
+        return answer
+
+    def _take_down(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        self._diagnostics = {}
+        if pipeline is not None and not pipeline.close():
+            self.get_logger().warning(
+                "a thread still works in what was given back; it ends when it is through"
+            )
+
+    def _say(self, what: str) -> None:
+        self._progress = what
+        self.get_logger().info(what)
+
+    def _cameras(self) -> list[Camera]:
+        return list(self._pipeline.cameras.values()) if self._pipeline is not None else []
+
+    # ---- parameters and services
+
+    def _is_configured(self) -> tuple[bool, str]:
+        return self._pipeline is not None or self.state == "configuring", self.state
+
+    def _apply(self, values: dict[str, Any]) -> None:
+        if not {"models", "tasks", "window_seconds", "max_held", "max_update_rate", "watchdog.timeout"} & set(
+            values
+        ):
+            return  # read anew at each update
+        if not self._transition.acquire(blocking=False):
+            raise RuntimeError(f"the node is {self.state}; set it again when that is done")
+        try:
+            if self._pipeline is not None:
+                self._pipeline.apply(values)
+        finally:
+            self._transition.release()
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        pipeline = self._pipeline
+        if pipeline is None:
+            response.message = f"there is nothing to forget: the node is {self.state}"
+            return response
+        pipeline.reset()
+        response.success = True
+        response.message = "all images are forgotten; labels come again when the window is full"
+        self.get_logger().info(f"reset: {response.message}")
+        return response
+
+    # ---- timers
+
+    def _follow_publishers(self) -> None:
+        for camera in self._cameras():
+            camera.follow_publishers()
+
+    def _check_freshness(self) -> None:
+        lapsed = [camera.check_freshness() for camera in self._cameras()]
+        if any(lapsed):
+            self._publish_diagnostics()  # who watches them must not have to wait for the next turn
+
+    def _publish_diagnostics(self) -> None:
+        if self._closed:
+            return
+        pipeline, state, diagnostics = self._pipeline, self.state, self._diagnostics
+        statuses = []
+        if pipeline is not None and state == "active":
+            statuses = [
+                self._status_of(camera, pipeline, diagnostics[camera.name])
+                for camera in list(pipeline.cameras.values())
+                if camera.name in diagnostics  # else it is being taken down
+            ]
+        name = f"{self.get_fully_qualified_name().strip('/')}: pipeline"
+        if [status.name for status in statuses] != [name]:
+            statuses.insert(0, self._overview(name, pipeline, state, statuses))
+        array = DiagnosticArray(status=statuses)
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(array)
+
+    def _status_of(self, camera: Camera, pipeline: Pipeline, diagnostics: Diagnostics) -> DiagnosticStatus:
+        facts = {
+            "state": self.state,
+            "callback_errors": str(self._callback_errors),
+            **pipeline.facts(),
+            "image_topic": camera.topic,
+            "image_reliability": camera.reliability,
+        }
+        return diagnostics.status(
+            camera.snapshot(),
+            facts,
+            image_timeout=value_of(self, "staleness.timeout"),
+            latency_warning_ms=value_of(self, "diagnostics.latency_warning"),
+        )
+
+    def _overview(
+        self, name: str, pipeline: Pipeline | None, state: str, cameras: list[DiagnosticStatus]
+    ) -> DiagnosticStatus:
+        """The status of the node itself: of its life, or of all cameras together."""
+        facts = {"state": state, "last_error": self._error, "callback_errors": str(self._callback_errors)}
+        if pipeline is not None:
+            facts |= pipeline.facts()
+        if cameras:
+            worst = max(cameras, key=lambda status: status.level)
+            level = worst.level
+            message = "; ".join(f"{status.name.rpartition(': ')[2]}: {status.message}" for status in cameras)
+        elif self._error:
+            level, message = DiagnosticStatus.ERROR, f"{state}: {self._error}"
+        elif state == "configuring":
+            seconds = time.monotonic() - self._progress_since
+            doing = " – ".join(filter(None, [self._progress, self._python_log.last]))
+            level, message = DiagnosticStatus.OK, f"configuring for {seconds:.0f} s: {doing or 'begins'}"
+            facts["progress"] = doing
+        else:
+            level, message = DiagnosticStatus.WARN, f"{state}: no labels go out until the node is active"
+        values = [KeyValue(key=key, value=value) for key, value in facts.items()]
+        hardware_id = facts.get("device", "")
+        return DiagnosticStatus(
+            level=level, name=name, hardware_id=hardware_id, message=message, values=values
+        )

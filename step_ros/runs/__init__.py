@@ -1,0 +1,1 @@
+"""What was said about a recording, whoever said it: made, judged and kept."""

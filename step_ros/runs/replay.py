@@ -1,0 +1,181 @@
+"""A recording through the node's pipeline, as fast as this machine can, with no ROS."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from step_ros.frames import BagError, Frame, RecordedFrame, image_topics, read_bag_frames
+from step_ros.frames.bags.storage import open_bag
+from step_ros.perception import Perceiver, Perception, TokenWindow
+from step_ros.perception.announcements import Announcement, Announcements
+from step_ros.runs.ahead import ahead
+from step_ros.runs.encoded_frames import BATCH, encoded_frames
+from step_ros.runs.settings import ReplaySettings
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayedUpdate:
+    """What the node would have said at one moment."""
+
+    perception: Perception
+    """Every task's answer."""
+    announcements: list[Announcement]
+    """What it would have published."""
+    frame: Frame
+    """The window's newest image."""
+    frame_id: str
+    """The coordinate frame of the camera."""
+    trigger_ns: int
+    """Stamp of the image that made the window final by its coming."""
+    log_time_ns: int
+    """When that image was recorded: when the node would have begun to think."""
+    compute_ns: int
+    """What backbone (its share of a batch) and heads took on this machine."""
+    window_tokens: Callable[[], Tensor | None]
+    """The window's tokens (T, P, D), oldest first, until the next update; None if too many are missing."""
+
+
+@dataclass(frozen=True)
+class ImageTopic:
+    """The images that are replayed."""
+
+    name: str
+    """The topic."""
+    count: int
+    """How many messages the bag says there are."""
+
+
+def choose_image_topic(bag: Path, wanted: str | None) -> ImageTopic:
+    """The topic of that name, or the only one.
+
+    Raises:
+        BagError: there is none, there are several and none was chosen, or it has no messages; the message
+            says what the bag contains.
+    """
+    read_bag_frames(bag, wanted)  # raises; nothing is read before the first frame is asked for
+    names = [wanted] if wanted else list(image_topics(bag))
+    storage = open_bag(bag)
+    try:
+        images = [ImageTopic(name, topic.count) for name, topic in storage.topics.items() if name in names]
+        if not images[0].count:
+            contents = ", ".join(f"{name} ({topic.count})" for name, topic in sorted(storage.topics.items()))
+            raise BagError(f"{images[0].name} of {bag} has no messages; the bag has {contents}")
+    finally:
+        storage.close()
+    return images[0]
+
+
+class Replay:
+    """One recording's images through a perceiver; iterate once, then read the counts.
+
+    The backbone encodes several frames at once in a thread of its own while the heads see those before them;
+    which frames they are, which windows they make and what is said of them is what the node does with the
+    same parameters when it is fast enough for the camera.
+
+    Args:
+        bag: folder or file.
+        topic: its images.
+        perceiver: the pipeline; it is reset.
+        settings: of the filter and the announcements.
+        rate: seconds of the recording a second; 0 is as fast as can be.
+    """
+
+    def __init__(
+        self, bag: Path, topic: str, perceiver: Perceiver, settings: ReplaySettings, *, rate: float = 0.0
+    ) -> None:
+        self._bag = bag
+        self._topic = topic
+        self._perceiver = perceiver
+        self._settings = settings
+        self._rate = rate
+        self._bad_images: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
+        self._restarts_before: Counter[str] = Counter()
+        self.frames_read = 0
+        """Images decoded so far."""
+        self.span_ns: tuple[int, int] | None = None
+        """Stamps of the first and the last image so far."""
+
+    def __iter__(self) -> Iterator[ReplayedUpdate]:
+        perceiver = self._perceiver
+        perceiver.reset()
+        self._before = Counter(perceiver.counts)
+        announcements = Announcements({task: head.config for task, head in perceiver.heads.items()})
+        self._restarts_before = Counter(perceiver.restarts)
+        start = time.monotonic()
+        first_ns: int | None = None
+        window = TokenWindow(perceiver.clip, perceiver.backbone.num_patches, perceiver.backbone.dim)
+        generation = 0
+        for encoded in ahead(encoded_frames(self._frames(), perceiver), 4 * BATCH):
+            if encoded.sampled.generation != generation:
+                window.reset()
+                generation = encoded.sampled.generation
+            window.put(encoded.sampled.grid_index, encoded.tokens)
+            trigger = encoded.trigger
+            began = time.perf_counter_ns()
+            perceiver.take(encoded.sampled, encoded.tokens)
+            perception = perceiver.perceive()
+            compute_ns = encoded.encode_ns + time.perf_counter_ns() - began
+            if self._rate:
+                first_ns = trigger.log_time_ns if first_ns is None else first_ns
+                due = start + (trigger.log_time_ns - first_ns) / 1e9 / self._rate
+                time.sleep(max(0.0, due - time.monotonic()))
+            if perception is None:
+                continue
+            frame = encoded.sampled.frame
+            yield ReplayedUpdate(
+                perception=perception,
+                announcements=announcements.of(
+                    perception, top_k=self._settings.top_k, settings=self._settings.filter
+                ),
+                frame=frame,
+                frame_id=frame.frame_id if isinstance(frame, RecordedFrame) else "",
+                trigger_ns=trigger.stamp_ns,
+                log_time_ns=trigger.log_time_ns,
+                compute_ns=compute_ns,
+                window_tokens=window.tokens,
+            )
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often time jumped, by kind."""
+        restarts = Counter(self._perceiver.restarts)
+        restarts.subtract(self._restarts_before)
+        return dict(restarts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of the images, as the node's diagnostics name it."""
+        counts = Counter(self._perceiver.counts)
+        counts.subtract(self._before)
+        fates = {
+            "received": counts["received"] + self._bad_images.total(),
+            "encoded": counts["encoded"],
+            "skipped_by_sampling": counts["skipped_by_sampling"],
+            "pending": counts["pending"],
+            "dropped.late_frame": counts["late_frame"],
+            "dropped.duplicate_stamp": counts["duplicate_stamp"],
+        }
+        return fates | {f"dropped.{cause}": count for cause, count in sorted(self._bad_images.items())}
+
+    def _frames(self) -> Iterator[RecordedFrame]:
+        def count(cause: str, message: str) -> None:
+            self._bad_images[cause] += 1
+
+        for frame in read_bag_frames(
+            self._bag,
+            self._topic,
+            max_pixels=self._settings.max_image_pixels,
+            grid=self._perceiver.clip,
+            on_bad_image=count,
+        ):
+            self.frames_read += 1
+            first_ns = self.span_ns[0] if self.span_ns else frame.stamp_ns
+            self.span_ns = (first_ns, frame.stamp_ns)
+            yield frame

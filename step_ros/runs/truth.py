@@ -1,0 +1,144 @@
+"""What really happened in a recording: from topics of its bag, or from a csv."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from step_ros.frames import typestore
+from step_ros.frames.bags.storage import open_bag
+from step_ros.scores.updates import UNLABELLED, TruthChange, TruthTimeline
+
+_log = logging.getLogger(__name__)
+
+TRUTH_TYPES = ("vision_msgs/msg/Classification", "std_msgs/msg/String")
+"""What a topic of true labels may carry; a message holds until the next one."""
+
+
+class TruthError(ValueError):
+    """The truth cannot be used; the message says what was found."""
+
+
+def read_truth_topics(bag: Path, tasks: Collection[str], prefix: str = "/truth") -> dict[str, TruthTimeline]:
+    """The truth on the topics ``<prefix>/<task>`` of a bag; tasks without such a topic are left out.
+
+    A Classification's best result (none: nobody knows) holds from its header's stamp on, a String from when
+    it was recorded.
+
+    Raises:
+        BagError: it is no bag.
+    """
+    storage = open_bag(bag)
+    found: dict[str, TruthTimeline] = {}
+    try:
+        for name, topic in storage.topics.items():
+            task = name.removeprefix(prefix.rstrip("/") + "/")
+            if task == name:
+                continue
+            if task not in tasks:
+                _log.warning(
+                    "%s: nobody answers the task of %s; heads answer %s", bag, name, ", ".join(tasks)
+                )
+            elif topic.msgtype not in TRUTH_TYPES:
+                _log.warning("%s: %s is %s, not %s", bag, name, topic.msgtype, " or ".join(TRUTH_TYPES))
+            else:
+                changes = (_change(time_ns, cdr, topic.msgtype) for time_ns, cdr in storage.messages(name))
+                found[task] = TruthTimeline(changes)
+    finally:
+        storage.close()
+    return found
+
+
+def _change(log_time_ns: int, cdr: bytes, msgtype: str) -> TruthChange:
+    message: Any = typestore().deserialize_cdr(cdr, msgtype)
+    if msgtype == "std_msgs/msg/String":
+        return TruthChange(log_time_ns, message.data)
+    stamp = message.header.stamp
+    label = message.results[0].class_id if len(message.results) else UNLABELLED
+    return TruthChange(stamp.sec * 1_000_000_000 + stamp.nanosec or log_time_ns, label)
+
+
+def read_truth_csv(path: Path, start_ns: int, tasks: Collection[str]) -> dict[str, TruthTimeline]:
+    """The truth in a csv with the columns start, end and one a task; between its rows nobody knows.
+
+    Args:
+        path: the csv; `start` and `end` are seconds from the first image on.
+        start_ns: the first image's stamp.
+        tasks: those that heads answer.
+
+    Raises:
+        TruthError: the file cannot be read, a column or value is missing, a time is no number, a row ends
+            before it starts or overlaps the one before, or no column is one of the tasks.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns = list(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError) as error:
+        raise TruthError(f"{path} cannot be read: {error}") from error
+    named = [column for column in columns if column not in ("start", "end")]
+    known = [column for column in named if column in tasks]
+    if not {"start", "end"} <= set(columns) or not known:
+        raise TruthError(
+            f"{path}:1: columns are {', '.join(columns) or 'missing'}; expected start, end (seconds from the "
+            f"first image) and at least one of {', '.join(tasks)}"
+        )
+    if set(named) - set(known):
+        _log.warning("%s: nobody answers the columns %s", path, ", ".join(sorted(set(named) - set(known))))
+    changes: dict[str, list[TruthChange]] = {task: [] for task in known}
+    last_end = -math.inf
+    for line, row in sorted(rows, key=lambda item: _seconds(path, item[0], item[1], "start")):
+        start, end = (_seconds(path, line, row, name) for name in ("start", "end"))
+        if not last_end <= start < end:
+            raise TruthError(
+                f"{path}:{line}: from {start} to {end} s; a row must end after it starts, and the one before "
+                f"ends at {last_end} s"
+            )
+        last_end = end
+        for task in known:
+            changes[task].append(TruthChange(start_ns + round(start * 1e9), row[task] or UNLABELLED))
+            changes[task].append(TruthChange(start_ns + round(end * 1e9), UNLABELLED))
+    return {task: TruthTimeline(changes[task]) for task in known}
+
+
+def _seconds(path: Path, line: int, row: dict[str, str], column: str) -> float:
+    try:
+        value = float(row[column])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise TruthError(f"{path}:{line}: {column} must be a number of seconds, found {row[column]!r}")
+    return value
+
+
+def check_truth(
+    truth: dict[str, TruthTimeline], labels: dict[str, tuple[str, ...]], span_ns: tuple[int, int]
+) -> list[str]:
+    """What keeps the truth from being used as it is, a sentence each; empty if nothing does.
+
+    Args:
+        truth: by task.
+        labels: of each task's head.
+        span_ns: stamps of the first and the last image.
+    """
+    found = []
+    first_ns, last_ns = span_ns
+    for task, timeline in truth.items():
+        known = [change for change in timeline.changes if change.label != UNLABELLED]
+        unknown = sorted({change.label for change in known} - set(labels[task]))
+        if unknown:
+            found.append(f"{task}: the head has no label {', '.join(unknown)}; updates then count as wrong")
+        if not known:
+            found.append(f"{task}: the truth names no label at all")
+        elif not timeline.overlaps(first_ns, last_ns):
+            begin, end = ((ns - first_ns) / 1e9 for ns in (known[0].onset_ns, timeline.changes[-1].onset_ns))
+            found.append(
+                f"{task}: the truth, from {begin:.1f} s to {end:.1f} s after the first image, does not "
+                f"overlap the images, which span {(last_ns - first_ns) / 1e9:.1f} s; have both one clock?"
+            )
+    return found

@@ -1,0 +1,112 @@
+"""A replay as a video: the window's newest image with what is said of it, and the truth where it is known."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from step_ros.perception import draw_overlay
+from step_ros.perception.window_strip import WindowStrip
+from step_ros.runs.replay import ReplayedUpdate
+from step_ros.runs.writers.video_file import write_video
+from step_ros.scores.updates import UNLABELLED, TruthTimeline
+
+Rgb = NDArray[np.uint8]
+
+MAX_WIDTH = 960
+"""Wider images are made smaller."""
+
+_WAITING = 8  # pictures that may wait for the encoder
+_RIGHT, _WRONG = (110, 220, 120), (255, 130, 100)
+
+
+class ReplayVideo:
+    """Writes an mp4 while a replay goes on; a context manager.
+
+    Args:
+        path: of the file.
+        truth: by task; drawn below the labels, green where they agree.
+    """
+
+    def __init__(self, path: Path, truth: Mapping[str, TruthTimeline]) -> None:
+        self._truth = truth
+        self._strip = WindowStrip()
+        self._last_ns = -1
+        self._pictures: queue.Queue[tuple[int, Rgb] | None] = queue.Queue(_WAITING)
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(path,), name="video", daemon=True)
+        self._thread.start()
+
+    def add(self, update: ReplayedUpdate) -> None:
+        """Draw and encode an update's image.
+
+        Raises:
+            OSError, ValueError: what `write_video` has raised meanwhile.
+        """
+        if self._error is not None:
+            raise self._error
+        if update.frame.stamp_ns <= self._last_ns:  # the recording began again: a video's time cannot
+            return
+        self._last_ns = update.frame.stamp_ns
+        rgb = _for_codec(update.frame.rgb)
+        self._strip.add(update.frame.stamp_ns, rgb)
+        thumbnails = self._strip.thumbnails(update.perception.window_start_ns, rgb.shape[1])
+        picture = draw_overlay(rgb, update.perception, thumbnails=thumbnails)
+        self._draw_truth(picture, update)
+        self._pictures.put((update.frame.stamp_ns, picture))
+
+    def __enter__(self) -> ReplayVideo:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pictures.put(None)
+        self._thread.join()
+        if error is None and self._error is not None and self._last_ns >= 0:
+            raise self._error
+
+    def _run(self, path: Path) -> None:
+        try:
+            write_video(path, iter(self._pictures.get, None))
+        except Exception as error:
+            self._error = error
+            while self._pictures.get() is not None:  # nobody may wait for room that never comes
+                pass
+
+    def _draw_truth(self, picture: Rgb, update: ReplayedUpdate) -> None:
+        height, width = picture.shape[:2]
+        scale = max(width / 1000, 0.36)
+        row = round(36 * scale)
+        known = {
+            task: label
+            for task, timeline in self._truth.items()
+            if (label := timeline.at(update.perception.stamp_ns)) != UNLABELLED
+        }
+        bottom = round(0.73 * height)  # above the strip of thumbnails
+        for place, (task, label) in enumerate(reversed(known.items())):
+            right = update.perception.predictions[task].label == label
+            text = f"true: {label}".replace("_", " ")
+            (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+            top = bottom - row * (place + 1)
+            area = picture[max(top, 0) : top + row - 1, : length + row]
+            area[:] = (area * 0.3).astype(np.uint8)
+            at = (row // 2, top + round(0.72 * row))
+            colour = _RIGHT if right else _WRONG
+            cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+
+
+def _for_codec(rgb: Rgb) -> Rgb:
+    """At most `MAX_WIDTH` wide, and of even size, as video codecs want it."""
+    height, width = rgb.shape[:2]
+    if width > MAX_WIDTH:
+        height, width = round(height * MAX_WIDTH / width), MAX_WIDTH
+        rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return rgb[: height // 2 * 2, : width // 2 * 2]

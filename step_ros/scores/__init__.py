@@ -1,0 +1,1 @@
+"""How good labels are: of clips, of classes, of live updates, of segments."""

@@ -1,0 +1,74 @@
+"""Judges a head on clips of a token store, forwards and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from step_ros.backbones import Backbone
+from step_ros.probes import Head
+from step_ros.scores.classes import ClassReport, class_report
+from step_ros.scores.clips import ClipMetrics, clip_metrics
+from step_ros.training.raw_patches import EncodedWindows, WindowEncoder
+from step_ros.training.token_store import StoredClip, TokenStore
+from step_ros.training.window_logits import window_logits
+from step_ros.training.windows import DIRECTION, FORWARD, WindowTokens, clip_windows
+
+
+class JudgeError(ValueError):
+    """Heads and clips do not go together, or there are none; the message says what there is."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a head is worth on some clips."""
+
+    metrics: ClipMetrics
+    report: ClassReport
+
+    def to_json(self) -> dict[str, Any]:
+        """Both in one JSON object."""
+        return {**self.metrics.to_json(), **self.report.to_json()}
+
+
+def judge(
+    head: Head, store: TokenStore, clips: Sequence[StoredClip], backbone: Backbone | None = None
+) -> Judgement:
+    """Judge a head on clips; one whose label the head does not have is left out.
+
+    Args:
+        head: what is judged.
+        store: whose clips.
+        clips: which of them.
+        backbone: what makes tokens of the store's pixels, where it holds those.
+
+    Raises:
+        HeadError: the head is of another backbone than the store, or than `backbone`.
+        JudgeError: there are no clips to judge, or the head sees another number of frames than the store has.
+    """
+    head.check_backbone(store.backbone if backbone is None else backbone.identity)
+    config = head.config
+    if config.clip.num_frames != store.clip.num_frames:
+        raise JudgeError(
+            f"head {config.task!r} sees {config.clip.num_frames} frames, but clips of {store.root} have "
+            f"{store.clip.num_frames}; extract with --frames {config.clip.num_frames}"
+        )
+    windows = clip_windows(store, clips)
+    direction = config.task == DIRECTION and DIRECTION not in store.tasks
+    if direction:
+        windows = [replace(window, labels={**window.labels, DIRECTION: FORWARD}) for window in windows]
+    stored = WindowTokens(store)
+    tokens_of: WindowTokens | EncodedWindows = stored
+    if backbone is not None:
+        tokens_of = EncodedWindows(stored, WindowEncoder(backbone.tower, backbone.preprocess))
+    logits, targets = window_logits(head, windows, tokens_of)
+    if len(targets) == 0:
+        least = "" if store.sampling == "clip" else f" as long as a window ({store.clip.window_seconds} s)"
+        raise JudgeError(f"{store.root} has no clips{least} with labels of {config.task!r} to judge")
+    turned, _ = window_logits(head, [replace(window, backwards=True) for window in windows], tokens_of)
+    about = (config.labels, config.symmetric_pairs)
+    metrics = clip_metrics(
+        logits, turned, targets, *about, temperature=config.temperature, direction=direction
+    )
+    return Judgement(metrics, class_report(logits, targets, *about, temperature=config.temperature))

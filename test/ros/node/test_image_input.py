@@ -1,0 +1,102 @@
+"""The image subscription follows what cameras offer, and notices what it misses."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage
+
+from step_ros.ros.node.image_input import ImageInput
+
+TOPIC = "camera/compressed"
+
+
+@pytest.fixture
+def make_input(graph: Any) -> Iterator[Callable[..., Any]]:
+    """An `ImageInput` on a node of its own, with the list of what it has received."""
+    with contextlib.ExitStack() as stack:
+
+        def make(reliability: str = "auto") -> Any:
+            context = rclpy.Context()
+            rclpy.init(context=context)
+            stack.callback(rclpy.shutdown, context=context)
+            node = rclpy.create_node(
+                "watcher",
+                context=context,
+                namespace=graph.namespace,
+                cli_args=["--ros-args", "-r", "image:=camera"],
+            )
+            stack.callback(node.destroy_node)
+            executor = SingleThreadedExecutor(context=context)
+            executor.add_node(node)
+            received: list[Any] = []
+            images = ImageInput(node, "compressed", reliability, received.append)
+
+            def spin_until(condition: Callable[[], Any], what: str) -> None:
+                end = time.monotonic() + 30
+                while not condition():
+                    assert time.monotonic() < end, f"waited in vain for {what}"
+                    images.follow_publishers()
+                    executor.spin_once(timeout_sec=0.02)
+
+            return images, received, spin_until
+
+        yield make
+
+
+def publish(graph: Any, reliability: ReliabilityPolicy, depth: int = 100) -> Any:
+    return graph.client.create_publisher(
+        CompressedImage, TOPIC, QoSProfile(depth=depth, reliability=reliability)
+    )
+
+
+@pytest.mark.parametrize("policy", [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_every_camera_is_heard_as_well_as_it_offers(graph: Any, make_input: Any, policy: Any) -> None:
+    images, received, spin_until = make_input()
+    assert images.topic == f"{graph.namespace}/{TOPIC}"
+    publisher = publish(graph, policy)
+    expected = "reliable" if policy == ReliabilityPolicy.RELIABLE else "best_effort"
+    spin_until(lambda: images.publishers and images.reliability == expected, f"a {expected} subscription")
+    spin_until(publisher.get_subscription_count, "the publisher to see it")
+    publisher.publish(CompressedImage(format="jpeg"))
+    spin_until(lambda: received, "the image")
+
+
+def test_a_camera_that_gets_less_reliable_is_still_heard(graph: Any, make_input: Any) -> None:
+    images, received, spin_until = make_input()
+    reliable = publish(graph, ReliabilityPolicy.RELIABLE)
+    spin_until(lambda: images.reliability == "reliable", "a reliable subscription")
+    graph.client.destroy_publisher(reliable)
+    publisher = publish(graph, ReliabilityPolicy.BEST_EFFORT)
+    spin_until(lambda: images.reliability == "best_effort", "a best-effort subscription")
+    spin_until(publisher.get_subscription_count, "the publisher to see it")
+    publisher.publish(CompressedImage(format="jpeg"))
+    spin_until(lambda: received, "the image")
+
+
+def test_a_chosen_reliability_stays(graph: Any, make_input: Any) -> None:
+    images, _, spin_until = make_input("best_effort")
+    publish(graph, ReliabilityPolicy.RELIABLE)
+    spin_until(lambda: images.publishers, "the publisher")
+    assert images.reliability == "best_effort"
+
+
+def test_images_that_were_replaced_before_they_were_taken_are_counted(graph: Any, make_input: Any) -> None:
+    images, received, spin_until = make_input("reliable")
+    publisher = publish(graph, ReliabilityPolicy.RELIABLE)
+    spin_until(publisher.get_subscription_count, "the publisher to see it")
+    publisher.publish(CompressedImage(format="first"))
+    spin_until(lambda: received, "the first image")
+    for _ in range(99):
+        publisher.publish(CompressedImage(format="overtaken"))
+    publisher.publish(CompressedImage(format="last"))
+    spin_until(lambda: received[-1].format == "last", "the newest image")
+    assert len(received) + images.lost == 101
+    assert images.lost > 0

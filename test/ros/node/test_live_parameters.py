@@ -1,0 +1,192 @@
+"""What changes while the node runs: heads, tasks, rates; and what is refused, with the reason."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from vision_msgs.msg import Classification, LabelInfo
+
+from step_ros.ros.messages import nanoseconds_of
+
+from ..conftest import make_head
+
+
+@pytest.fixture(scope="module")
+def node(module_graph: Any, models: Any) -> SimpleNamespace:
+    graph = module_graph
+    film = graph.film()
+    graph.start_ready_node("direction.max_rate:=20.0")
+    listen = graph.client.listen
+    return SimpleNamespace(
+        graph=graph,
+        client=graph.client,
+        film=film,
+        set=graph.set_parameter,
+        heads=[str(head) for head in models.heads],
+        labels={task: listen(Classification, f"perception/{task}") for task in (*models.labels, "grip")},
+        stable=listen(Classification, "perception/object/stable", latched=True),
+        direction=listen(Classification, "perception/atomic_action/direction"),
+    )
+
+
+def new_label(node: Any, task: str) -> Classification:
+    """The next label of a task."""
+    count = len(node.labels[task])
+    node.graph.wait_for(lambda: len(node.labels[task]) > count, f"a label of {task}")
+    return node.labels[task][-1]
+
+
+def stable_class(node: Any) -> str:
+    """The class of the newest stable label of `object`; empty where there is none or it was taken back."""
+    results = node.stable[-1].results if node.stable else []
+    return results[0].class_id if results else ""
+
+
+def test_top_k_changes_at_once(node: Any) -> None:
+    new_label(node, "atomic_action")
+    assert node.set("top_k", 1) == ""
+    node.graph.wait_for(lambda: len(new_label(node, "atomic_action").results) == 1, "a single label")
+    assert node.set("top_k", 3) == ""
+
+
+def test_the_direction_of_a_label_is_told_for_tasks_with_pairs(node: Any) -> None:
+    """These heads say the same whatever they see, also backwards: no direction of theirs is confirmed."""
+    node.graph.wait_for(lambda: node.direction, "a direction")
+    unknown, label = node.direction[-1].results
+    assert (unknown.class_id, label.class_id) == ("unknown", "push")
+    assert unknown.score == pytest.approx(1 - label.score) and 0 <= label.score < 0.5
+    stamps = {nanoseconds_of(message.header.stamp) for message in node.labels["atomic_action"]}
+    node.graph.wait_for(lambda: node.client.count("direction.unconfirmed"), "diagnostics")
+    assert node.client.values["direction.confirmed"] == "0"
+    stamps |= {nanoseconds_of(new_label(node, "atomic_action").header.stamp)}
+    assert nanoseconds_of(node.direction[-2].header.stamp) in stamps
+    assert not node.client.count_publishers(node.client.resolve_topic_name("perception/object/direction"))
+    assert node.set("direction.max_rate", 0.0) == ""
+
+
+def test_a_task_can_be_switched_off_and_on(node: Any) -> None:
+    new_label(node, "object")
+    node.graph.wait_for(lambda: stable_class(node), "the stable label")
+    assert node.set("tasks", ["atomic_action"]) == ""
+    node.graph.wait_for(lambda: not stable_class(node), "its label to be taken back")
+    count = len(node.labels["object"])
+    for _ in range(3):
+        new_label(node, "atomic_action")
+    assert len(node.labels["object"]) == count
+    assert "tasks must be [all] or some of atomic_action, object, got [juggling]" in node.set(
+        "tasks", ["juggling"]
+    )
+    assert node.set("tasks", ["all"]) == ""
+    new_label(node, "object")
+
+
+def test_a_head_is_added_while_the_others_go_on(node: Any, models: Any, tmp_path: Any) -> None:
+    folder = tmp_path / "grip"
+    make_head(
+        folder, "grip", models.heads[0].parent / "backbone", seed=9, labels=("idle", "grasp", "release")
+    )
+    assert node.set("models", [*node.heads, str(folder)]) == ""
+    infos = node.client.listen(LabelInfo, "perception/grip/labels", latched=True)
+    new_label(node, "grip")
+    node.graph.wait_for(lambda: infos, "the labels of the new task")
+    assert [entry.class_name for entry in infos[-1].class_map] == ["idle", "grasp", "release"]
+    node.graph.next_status()
+    assert node.client.values["tasks"] == "atomic_action, object, grip"
+
+
+def test_a_head_that_does_not_fit_changes_nothing_and_the_reason_names_both(node: Any, models: Any) -> None:
+    reason = node.set("models", [node.heads[0], str(models.foreign_head)])
+    assert "ours/backbone" in reason and "theirs/backbone" in reason
+    assert "there is no folder" in node.set("models", ["/nowhere"])
+    for task in ("atomic_action", "object", "grip"):
+        new_label(node, task)
+
+
+def test_a_head_is_replaced(node: Any, models: Any, tmp_path: Any) -> None:
+    other = tmp_path / "object"
+    make_head(other, "object", models.heads[0].parent / "backbone", seed=5, sure_of="box")
+    assert node.set("models", [node.heads[0], str(other)]) == ""
+    node.graph.wait_for(
+        lambda: new_label(node, "object").results[0].class_id == "box", "the new head's label"
+    )
+    topic = node.client.resolve_topic_name("perception/grip")
+    node.graph.wait_for(lambda: not node.client.count_publishers(topic), "the removed task's topic to go")
+    assert node.set("models", node.heads) == ""
+    node.graph.wait_for(
+        lambda: new_label(node, "object").results[0].class_id == "cup", "the old head's label"
+    )
+
+
+def test_a_label_that_is_not_sure_enough_is_unknown(node: Any, models: Any, tmp_path: Any) -> None:
+    strict = tmp_path / "object"
+    make_head(strict, "object", models.heads[0].parent / "backbone", seed=2, rejection_threshold=0.9999)
+    assert node.set("models", [node.heads[0], str(strict)]) == ""
+    node.graph.wait_for(
+        lambda: new_label(node, "object").results[0].class_id == "unknown", "a label that is rejected"
+    )
+    unknown, best, *_ = node.labels["object"][-1].results
+    assert best.class_id == "cup" and unknown.score == pytest.approx(1 - best.score)
+    node.graph.wait_for(lambda: stable_class(node) == "unknown", "the stable label")
+    assert node.set("models", node.heads) == ""
+    node.graph.wait_for(lambda: stable_class(node) == "cup", "the stable label")
+
+
+def test_the_rate_and_the_window_change(node: Any) -> None:
+    assert node.set("max_update_rate", 2.0) == ""
+    new_label(node, "object")
+    first, second, third = (nanoseconds_of(new_label(node, "object").header.stamp) for _ in range(3))
+    assert second - first >= 490_000_000 and third - second >= 490_000_000
+    assert node.set("max_update_rate", 0.0) == ""
+    assert node.set("window_seconds", 1.6) == ""  # a step of 0.2 s
+    new_label(node, "object")
+    first, second = (nanoseconds_of(new_label(node, "object").header.stamp) for _ in range(2))
+    assert second - first >= 100_000_000
+    assert node.set("window_seconds", 0.0) == ""
+    assert node.set("max_held", 2) == "" and node.set("max_held", -1) == ""
+    assert "max_held must be from -1 to T - 1 = 7, got 99" in node.set("max_held", 99)
+    new_label(node, "object")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("engine", "onnxruntime", ["engine takes effect when", "it is active", "deactivate"]),
+        ("cameras", ["front"], ["cameras takes effect when"]),
+        ("diagnostics.period", 2.0, ["read-only"]),
+        ("engine", "steam", ["engine must be one of auto"]),
+        ("filter.threshold", 1.5, ["filter.threshold"]),
+        ("top_k", "many", ["INTEGER"]),
+    ],
+)
+def test_what_cannot_change_now_is_refused_with_the_reason(
+    node: Any, name: str, value: Any, words: list[str]
+) -> None:
+    reason = node.set(name, value)
+    for word in words:
+        assert word in reason
+
+
+def test_a_subscriber_that_cannot_hear_is_told_what_to_set(node: Any) -> None:
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    node.client.listen(Classification, "perception/object", qos=latched)
+    words = "DURABILITY: a subscriber asks for transient_local messages"
+    node.graph.wait_for(lambda: words in node.client.values["qos_trouble"], "the report")
+    node.graph.wait_for(
+        lambda: (
+            words in node.client.statuses[-1].message
+            and node.client.statuses[-1].level == DiagnosticStatus.WARN
+        ),
+        "the warning",
+    )
+
+
+def test_every_frame_is_accounted_for(node: Any) -> None:
+    node.film.running = False
+    values = node.graph.settled_values()
+    fates = ["encoded", "skipped_by_sampling", "skipped_inactive", "pending", "waiting"]
+    fates += [name for name in values if name.startswith("dropped.")]
+    assert int(values["received"]) == sum(int(values[name]) for name in fates)

@@ -1,0 +1,53 @@
+"""Segmental scores, on labels that can be checked by eye."""
+
+from __future__ import annotations
+
+import pytest
+
+from step_ros.scores.segments import FrameSegment, edit_score, f1_score, frame_segments
+
+
+def labels(text: str) -> list[str]:
+    """One letter a frame; a dot is background."""
+    return list(text)
+
+
+def test_segments_are_runs_without_background() -> None:
+    assert frame_segments(labels("..aab."), ["."]) == [FrameSegment("a", 2, 4), FrameSegment("b", 4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("said", "true", "score"),
+    [
+        ("aabb", "aabb", 1.0),
+        ("abbb", "aaab", 1.0),  # when does not matter
+        ("aaaa", "aabb", 0.5),
+        ("abab", "aabb", 0.5),
+        ("bbaa", "aabb", 0.0),
+        ("....", "aabb", 0.0),
+        ("....", "....", 1.0),
+    ],
+)
+def test_edit_score_judges_the_order(said: str, true: str, score: float) -> None:
+    assert edit_score(labels(said), labels(true), ["."]) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("said", "true", "overlap", "score"),
+    [
+        ("aaaabbbb", "aaaabbbb", 0.5, 1.0),
+        ("aaaaaabb", "aaaabbbb", 0.5, 1.0),  # 4 of 6 and 2 of 4
+        ("aaaaaaab", "aaaabbbb", 0.5, 0.5),  # 4 of 7, and 1 of 4
+        ("aaaaaaab", "aaaabbbb", 0.25, 1.0),
+        ("a.aabbbb", "aaaabbbb", 0.25, 0.8),  # over-segmented: one of the a's is false
+        ("........", "aaaabbbb", 0.1, 0.0),
+        ("........", "........", 0.1, 1.0),
+    ],
+)
+def test_f1_judges_overlap_and_over_segmentation(said: str, true: str, overlap: float, score: float) -> None:
+    assert f1_score(labels(said), labels(true), overlap, ["."]) == pytest.approx(score)
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="got 1 and 2"):
+        edit_score(["a"], ["a", "b"])

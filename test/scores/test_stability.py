@@ -1,0 +1,43 @@
+"""How calm labels are, on timelines that can be checked by eye."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from step_ros.scores.stability import false_starts_per_minute, flips_per_minute, labelled_ns
+from step_ros.scores.updates import TruthChange, TruthTimeline
+
+SECOND = 1_000_000_000
+
+
+def timeline(*changes: tuple[float, str]) -> TruthTimeline:
+    return TruthTimeline(TruthChange(round(onset * SECOND), label) for onset, label in changes)
+
+
+TRUTH = timeline((0, "idle"), (10, "open"), (20, "idle"), (30, ""))
+
+
+def test_labelled_time_is_what_lies_between() -> None:
+    assert labelled_ns(TRUTH, 5 * SECOND, 60 * SECOND) == 25 * SECOND
+    assert labelled_ns(timeline(), 0, SECOND) == 0
+
+
+def test_a_change_with_the_truth_is_no_flip() -> None:
+    stamps = [s * SECOND for s in (8, 9, 11, 12, 13)]
+    labels = ["idle", "idle", "open", "close", "open"]
+    # Two flips in the 22 seconds from the first update to the truth's end.
+    assert flips_per_minute(labels, stamps, TRUTH, 30 * SECOND) == pytest.approx(2 / 22 * 60)
+    assert math.isnan(flips_per_minute([], [], TRUTH, 30 * SECOND))
+
+
+def test_a_false_start_is_a_label_that_never_was_true_meanwhile() -> None:
+    stable = timeline((2, "close"), (4, "idle"), (11, "open"), (19, "close"), (21, ""))
+    # The first `close` and the second; `open` was true; `idle` starts nothing.
+    assert false_starts_per_minute(stable, TRUTH, 0, 30 * SECOND, ["idle"]) == pytest.approx(2 / 30 * 60)
+
+
+def test_stable_labels_of_unlabelled_time_are_nobodys_fault() -> None:
+    stable = timeline((40, "close"), (50, ""))
+    assert false_starts_per_minute(stable, TRUTH, 0, 60 * SECOND) == 0.0
