@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from step_ros.backbones.engines.cuda_graphs import GraphedEncoder
 from step_ros.backbones.engines.engine import Engine, EngineError
 from step_ros.backbones.engines.fixed_size import FixedSizeTower
+from step_ros.backbones.engines.graphed_encoder import GraphedEncoder
 from step_ros.backbones.engines.joined_projections import join_projections
 
 if TYPE_CHECKING:

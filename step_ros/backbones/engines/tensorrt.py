@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from step_ros.backbones.engines.cuda_graphs import GraphedEncoder, PixelsToTokens
 from step_ros.backbones.engines.engine import (
     MAX_BATCH,
     Engine,
@@ -22,6 +21,7 @@ from step_ros.backbones.engines.engine import (
 )
 from step_ros.backbones.engines.engine_cache import EngineCache
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
+from step_ros.backbones.engines.graphed_encoder import GraphedEncoder, PixelsToTokens
 from step_ros.backbones.engines.inductor import half_precisions
 from step_ros.backbones.engines.progress import reported
 
