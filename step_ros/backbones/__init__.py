@@ -1,6 +1,7 @@
 """Frozen image encoders: a frame in, its patch tokens out."""
 
 from step_ros.backbones.backbone import Backbone
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines import EngineError, EngineSelection, select_engine
 from step_ros.backbones.errors import BackboneError
 from step_ros.backbones.identity import BackboneIdentity
@@ -10,6 +11,7 @@ __all__ = [
     "Backbone",
     "BackboneError",
     "BackboneIdentity",
+    "Encoder",
     "EngineError",
     "EngineSelection",
     "Preprocess",

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.backbones.engines.selection import EngineSelection
 from step_ros.backbones.errors import BackboneError
-from step_ros.backbones.identity import BackboneIdentity, weights_sha256
+from step_ros.backbones.identity import BackboneIdentity
 from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
 from step_ros.backbones.preprocess import Preprocess
 from step_ros.backbones.vision_tower import VisionTower, load_vision_tower
@@ -28,7 +29,7 @@ _FILES = (
 
 
 class Backbone(nn.Module):
-    """A frozen image encoder: frames in, patch tokens after the final norm out.
+    """An encoder and the engine that runs it: frames in, patch tokens after the final norm out.
 
     DINOv2 (with or without registers), CLIP's vision tower and plain ViT, as Hugging Face transformers saves
     them. The frame's own CLS token and register tokens are dropped, as STEP asks.
@@ -39,30 +40,16 @@ class Backbone(nn.Module):
         torch.Size([1, 256, 384])
     """
 
-    def __init__(self, tower: VisionTower, preprocess: Preprocess, *, id: str) -> None:
+    encoder: Encoder
+    """What is run."""
+    engine: EngineSelection
+    """What runs it; PyTorch itself, unless another was chosen (see `select_engine`)."""
+
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        height, width = preprocess.image_size
-        if tower.image_size is not None and (height, width) != (tower.image_size, tower.image_size):
-            raise BackboneError(
-                f"{id}: preprocessor_config.json gives images of {height}x{width} pixels, but the network in "
-                f"config.json takes {tower.image_size}x{tower.image_size}"
-            )
-        if height % tower.patch_size or width % tower.patch_size:
-            raise BackboneError(
-                f"{id}: images of {height}x{width} pixels cannot be cut into patches of {tower.patch_size}"
-            )
-        self.network = tower.network.eval().requires_grad_(False)
-        self.preprocess = preprocess
-        self.tower = tower
-        self._identity = BackboneIdentity(
-            id=id,
-            image_size=preprocess.image_size,
-            num_patches=(height // tower.patch_size) * (width // tower.patch_size),
-            dim=tower.dim,
-            sha256=weights_sha256(tower.network),
-            preprocess=str(preprocess),
-        )
-        self._engine = EngineSelection(EagerEngine(self))
+        self.encoder = encoder
+        self.network = encoder.tower.network
+        self.engine = EngineSelection(EagerEngine(encoder))
 
     @classmethod
     def from_pretrained(
@@ -97,8 +84,8 @@ class Backbone(nn.Module):
             raise BackboneError(f"backbone: {error}") from error
         tower = load_vision_tower(folder)
         preprocess = Preprocess.from_file(folder / "preprocessor_config.json", model_type=tower.model_type)
-        backbone = cls(tower, preprocess, id=display_name(name_or_folder))
-        return backbone.to(device=device, dtype=dtype)
+        encoder = Encoder.of(tower, preprocess, id=display_name(name_or_folder))
+        return cls(encoder).to(device=device, dtype=dtype)
 
     def encode(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
         """Encode frames; resizing, cropping and normalising included.
@@ -118,7 +105,7 @@ class Backbone(nn.Module):
                 f"rgb must be (B, H, W, 3) uint8, got shape {tuple(frames.shape)} of {frames.dtype}; "
                 "for one frame, give frame.rgb[None]"
             )
-        return self._engine.engine.encode(frames)
+        return self.engine.engine.encode(frames)
 
     def forward(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
         """The same as `encode`."""
@@ -131,47 +118,48 @@ class Backbone(nn.Module):
     def _apply(self, *args: Any, **kwargs: Any) -> Backbone:
         """What `to` and its like come to: an engine that was built for another device or type is dropped."""
         super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self._engine = EngineSelection(EagerEngine(self, self.dtype))
+        self.engine = EngineSelection(EagerEngine(self.encoder))
         return self
 
     @property
-    def engine(self) -> EngineSelection:
-        """What runs the network; PyTorch itself, unless another was chosen (see `select_engine`)."""
-        return self._engine
-
-    @engine.setter
-    def engine(self, selection: EngineSelection) -> None:
-        self._engine = selection
+    def tower(self) -> VisionTower:
+        """The network and how to read it."""
+        return self.encoder.tower
 
     @property
-    def num_patches(self) -> int:
-        """P, patch tokens a frame."""
-        return self._identity.num_patches
-
-    @property
-    def dim(self) -> int:
-        """D, channels of a token."""
-        return self._identity.dim
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width, in pixels, of the image that the network sees."""
-        return self._identity.image_size
+    def preprocess(self) -> Preprocess:
+        """What is done to frames before the network."""
+        return self.encoder.preprocess
 
     @property
     def identity(self) -> BackboneIdentity:
         """Name, sizes and a digest of the weights as they were saved."""
-        return self._identity
+        return self.encoder.identity
+
+    @property
+    def num_patches(self) -> int:
+        """P, patch tokens a frame."""
+        return self.identity.num_patches
+
+    @property
+    def dim(self) -> int:
+        """D, channels of a token."""
+        return self.identity.dim
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the image that the network sees."""
+        return self.identity.image_size
 
     @property
     def device(self) -> torch.device:
         """Where the network runs."""
-        return next(self.network.parameters()).device
+        return self.encoder.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The type that the network computes in."""
-        return next(self.network.parameters()).dtype
+        return self.encoder.dtype
 
 
 def _as_tensor(rgb: Tensor | NDArray[np.uint8]) -> Tensor:

@@ -86,7 +86,7 @@ def run_cases(
         with tempfile.TemporaryDirectory(prefix="step_ros_benchmark_") as folder:
             backbone = make_backbone(backbone_name, Path(folder), device)
         with peak_memory(device) as peak:
-            backbone.engine = select_engine(backbone, engine)
+            backbone.engine = select_engine(backbone.encoder, engine)
             frame_ms = median_encode_ms(backbone)
         if backbone_name not in {each.backbone for each in results.backbone_frames}:
             results.backbone_frames.append(BackboneFrame(backbone_name, str(backbone.engine), frame_ms))

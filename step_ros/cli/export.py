@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from step_ros.backbones import Backbone, EngineError, select_engine
+from step_ros.backbones import Backbone, Encoder, EngineError, select_engine
 from step_ros.backbones.engines.certification import Agreement, certification_frames, certify
+from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.backbones.engines.onnx_file import write_onnx
 from step_ros.backbones.engines.onnxruntime import OnnxRuntimeEngine
 from step_ros.backbones.engines.tensorrt import TensorRtEngine
@@ -33,7 +34,7 @@ def export(backbone: str, out: Path) -> None:
         loaded = load_backbone(backbone)
         out.mkdir(parents=True, exist_ok=True)
         onnx = out / "backbone.onnx"
-        _report(console, onnx, export_onnx(loaded, onnx))
+        _report(console, onnx, export_onnx(loaded.encoder, onnx))
         _export_tensorrt(console, loaded, out)
     except (EngineError, OSError) as error:
         raise SystemExit(f"step-ros export: {error}") from error
@@ -41,22 +42,23 @@ def export(backbone: str, out: Path) -> None:
         raise SystemExit(f"step-ros export: {backbone} cannot be exported: {error}") from error
 
 
-def export_onnx(backbone: Backbone, path: Path) -> Agreement:
+def export_onnx(encoder: Encoder, path: Path) -> Agreement:
     """Write an ONNX file and run it in ONNX Runtime.
 
     Args:
-        backbone: in float32, on the CPU.
+        encoder: in float32, on the CPU.
         path: of the file; one that is there is replaced, unless the new one is wrong.
 
     Raises:
         EngineError: the packages are missing, or the file's tokens are wrong.
     """
-    frames = torch.from_numpy(certification_frames(backbone.image_size))
+    frames = torch.from_numpy(certification_frames(encoder.identity.image_size))
     # In a folder of its own: large weights go to a file beside it, which the graph knows by name.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export_") as folder:
         draft = Path(folder) / path.name
-        write_onnx(backbone, draft)
-        found = certify(OnnxRuntimeEngine(backbone, file=draft), frames, backbone.encode(frames))
+        write_onnx(encoder, draft)
+        reference = EagerEngine(encoder).encode(frames)
+        found = certify(OnnxRuntimeEngine(encoder, file=draft), frames, reference)
         for file in sorted(Path(folder).iterdir()):
             os.replace(file, path.with_name(file.name))
     return found
@@ -67,7 +69,7 @@ def _export_tensorrt(console: Console, backbone: Backbone, out: Path) -> None:
         console.print("no TensorRT engine: PyTorch finds no NVIDIA GPU")
         return
     try:
-        selection = select_engine(backbone.to("cuda"), "tensorrt")
+        selection = select_engine(backbone.to("cuda").encoder, "tensorrt")
     except EngineError as error:
         console.print(f"no TensorRT engine: {error}")
         return

@@ -221,8 +221,8 @@ def _extracted(
     clip_set = read_dataset(path, name if name in DATASETS else "auto")
     loaded = load_backbone(backbone, device=device)
     if options.dtype == "uint8":
-        return extract(clip_set, RawPatches(loaded), options, out)
-    loaded.engine = select_engine(loaded)
+        return extract(clip_set, RawPatches(loaded.encoder), options, out)
+    loaded.engine = select_engine(loaded.encoder)
     return extract(clip_set, loaded, options, out)
 
 

@@ -57,7 +57,7 @@ def tabletop_heads(
     counts = {"train": train, "validation": validation, "test": test}
     films = render_films(out / "films", counts, workers=workers, seed=seed)
     backbone = Backbone.from_pretrained(shared_folder() / "models" / "tabletop" / "backbone")
-    backbone.engine = select_engine(backbone)
+    backbone.engine = select_engine(backbone.encoder)
     store = extract(read_dataset(films), backbone, ExtractOptions(CLIP), out / "store")
     train_heads(store, (), out / "heads", replace(OPTIONS, steps=steps, seed=seed))
     evaluate(out / "store", out / "heads", json_file=out / "results.json", classes=True)

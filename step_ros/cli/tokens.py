@@ -87,10 +87,10 @@ def extract(
         raise ClipsError("--trim cuts clips, but with --window whole videos are encoded; give one of them")
     options = ExtractOptions(sampling, views, mirror, "uint8" if pixels else dtype, batch_size)
     loaded = load_backbone(backbone, device=device)
-    encoder: FrameEncoder = RawPatches(loaded) if pixels else loaded
+    encoder: FrameEncoder = RawPatches(loaded.encoder) if pixels else loaded
     _describe(console, clip_set, estimate_bytes(clip_set, encoder.identity, options))
     if not pixels:
-        loaded.engine = select_engine(loaded, engine)
+        loaded.engine = select_engine(loaded.encoder, engine)
     store = extract_tokens(clip_set, encoder, options, out)
     videos = len({clip.file for clip in store.clips})
     what = "pixels for" if pixels else "tokens of"

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from step_ros.backbones import Backbone, BackboneError, BackboneIdentity
+from step_ros.backbones import Backbone, BackboneError, BackboneIdentity, Encoder
 from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
 from step_ros.backbones.safetensors_header import SafetensorsHeaderError, read_header
 from step_ros.backbones.vision_tower import quiet_transformers
@@ -111,7 +111,7 @@ def load_backbone(
         )
     adapted = AdaptedTower(base.tower, config, base.image_size)
     _load_weights(adapted, folder / _WEIGHTS)
-    return Backbone(adapted.tower, base.preprocess, id=display_name(name_or_folder)).to(device)
+    return Backbone(Encoder.of(adapted.tower, base.preprocess, id=display_name(name_or_folder))).to(device)
 
 
 def _read(path: Path, content: Mapping[str, Any]) -> tuple[AdapterConfig, str, BackboneIdentity]:

@@ -107,7 +107,7 @@ class EngineKeeper:
             self._good = self._failures = 0
             candidates = self._candidates(failed.name)
             self._trouble = f"engine {failed.name} is given up ({cause})"
-            eager = EagerEngine(self._backbone, self._backbone.dtype)
+            eager = EagerEngine(self._backbone.encoder)
             self._backbone.engine = EngineSelection(eager, {**failed.refused, failed.name: cause})
             if candidates:
                 self._trouble += f"; eager runs while {candidates[0]} is built"
@@ -129,7 +129,7 @@ class EngineKeeper:
         """In a thread of its own."""
         for name in candidates:
             try:
-                selection = select_engine(self._backbone, name)
+                selection = select_engine(self._backbone.encoder, name)
             except EngineError as error:
                 _LOG.warning("%s", error)
                 continue

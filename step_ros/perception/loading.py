@@ -59,7 +59,7 @@ def load_perceiver(
         shared, loaded, max_held=max_held, heads_mode=heads_mode, heads_memory_mb=heads_memory_mb
     )
     # Last, because it takes seconds, or with TensorRT minutes: what does not fit is known by now.
-    perceiver.backbone.engine = select_engine(perceiver.backbone, engine)
+    shared.engine = select_engine(shared.encoder, engine)
     return perceiver
 
 

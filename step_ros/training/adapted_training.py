@@ -63,7 +63,7 @@ def begin_adapting(
     if source is None:
         raise AdapterError(f"name the backbone to adapt with --backbone; the store is for {store.backbone}")
     base = Backbone.from_pretrained(source)
-    if not store.backbone.same_tokens(RawPatches(base).identity):
+    if not store.backbone.same_tokens(RawPatches(base.encoder).identity):
         raise AdapterError(
             f"{store.root} holds pixels for {store.backbone}, not for {base.identity}; extract them for the "
             "backbone that is to be adapted"
@@ -101,7 +101,7 @@ def left_alone(store: TokenStore, source: str | Path | None) -> Backbone | None:
             "as it is with --backbone alone, or extract tokens without --pixels"
         )
     backbone = load_backbone(source, windows=True)
-    stored, own = store.backbone, RawPatches(backbone).identity
+    stored, own = store.backbone, RawPatches(backbone.encoder).identity
     if replace(own, id="", sha256="") != replace(stored, id="", sha256=""):
         raise AdapterError(f"{store.root} holds pixels for {stored}; {own} sees others, extract them for it")
     return backbone

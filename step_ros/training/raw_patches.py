@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from step_ros.backbones import Backbone, BackboneIdentity, Preprocess
+from step_ros.backbones import BackboneIdentity, Encoder, Preprocess
 from step_ros.backbones.vision_tower import VisionTower
 from step_ros.training.windows import Window, WindowTokens
 
@@ -24,14 +24,14 @@ class RawPatches:
     whose pixels they are: its identity is that backbone's, but for D, which is three bytes a pixel.
 
     Args:
-        backbone: for which frames are kept.
+        encoder: of the backbone for which frames are kept.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
-        self._preprocess = backbone.preprocess
-        self._patch_size = backbone.tower.patch_size
-        self._device = backbone.device
-        self.identity: BackboneIdentity = replace(backbone.identity, dim=3 * self._patch_size**2)
+    def __init__(self, encoder: Encoder) -> None:
+        self._preprocess = encoder.preprocess
+        self._patch_size = encoder.tower.patch_size
+        self._device = encoder.device
+        self.identity: BackboneIdentity = replace(encoder.identity, dim=3 * self._patch_size**2)
 
     def encode(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
         """Frames (B, H, W, 3) uint8 as patches of pixels (B, P, 3·p²) uint8."""

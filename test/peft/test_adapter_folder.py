@@ -145,8 +145,8 @@ def test_too_little_memory_is_named_before_training(make_tower: Make, make_adapt
 def test_adapted_backbone_becomes_a_graph_for_any_number_of_frames(kind: str, save: Make) -> None:
     folder, _ = save(kind)
     backbone = load_backbone(folder)
-    tower = FixedSizeTower(backbone.tower, backbone.image_size, torch.float32, torch.device("cpu"))
-    graph = export_program(tower, backbone.image_size).module()
+    tower = FixedSizeTower(backbone.encoder, torch.float32)
+    graph = export_program(tower).module()
     for count in (1, 2, 5):
         pixels = backbone.preprocess(torch.from_numpy(frames(count)))
         torch.testing.assert_close(graph(pixels), backbone.encode(frames(count)))
@@ -161,6 +161,6 @@ def test_engines_run_an_adapted_backbone(kind: str, engine: str, save: Make) -> 
     folder, _ = save(kind)
     backbone = load_backbone(folder)
     expected = backbone.encode(frames())
-    backbone.engine = select_engine(backbone, engine)
+    backbone.engine = select_engine(backbone.encoder, engine)
     assert backbone.engine.name == engine
     assert torch.nn.functional.cosine_similarity(backbone.encode(frames()), expected, dim=-1).min() > 0.98

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from step_ros.backbones import Backbone
+from step_ros.backbones import Encoder
 from step_ros.backbones.engines import EngineSelection
 from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.frames import Frame
@@ -25,8 +25,8 @@ class FaultyEngine(EagerEngine):
 
     name = "openvino"  # it takes this one's place
 
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__(backbone)
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder)
         self.error: Exception | None = None
         self.hold = threading.Event()
         self.hold.set()
@@ -42,7 +42,7 @@ class FaultyEngine(EagerEngine):
 
 @pytest.fixture
 def engine(perceiver: Perceiver) -> Iterator[FaultyEngine]:
-    engine = FaultyEngine(perceiver.backbone)
+    engine = FaultyEngine(perceiver.backbone.encoder)
     perceiver.backbone.engine = EngineSelection(engine)
     yield engine
     engine.hold.set()
@@ -53,7 +53,7 @@ def no_build(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No engine can be built on this machine; the names of those that were tried."""
     tried: list[str] = []
 
-    def select(backbone: Backbone, name: str) -> EngineSelection:
+    def select(encoder: Encoder, name: str) -> EngineSelection:
         tried.append(name)
         from step_ros.backbones.engines import EngineError
 
@@ -188,9 +188,9 @@ def test_a_rebuilt_engine_takes_over_and_the_next_time_the_next_one_does(
     class Slower(EagerEngine):
         name = "onnxruntime"
 
-    def select(backbone: Backbone, name: str) -> EngineSelection:
+    def select(encoder: Encoder, name: str) -> EngineSelection:
         built.append(name)
-        return EngineSelection({"openvino": Rebuilt, "onnxruntime": Slower}[name](backbone))
+        return EngineSelection({"openvino": Rebuilt, "onnxruntime": Slower}[name](encoder))
 
     monkeypatch.setattr("step_ros.perception.engine_keeper.select_engine", select)
     keeper = EngineKeeper(perceiver.backbone)

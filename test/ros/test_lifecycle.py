@@ -153,7 +153,7 @@ SLOW_BUILD = """
 import sys, time
 from step_ros.perception import loading
 build = loading.select_engine
-def slow(backbone, name):
+def slow(encoder, name):
     import logging
     logging.getLogger("step_ros.slow").info("building the engine: 0 s so far")
     time.sleep(600)

@@ -47,7 +47,7 @@ def pixel_store(clips_csv: Path, backbone: Backbone, tmp_path_factory: pytest.Te
     """6 frames of each clip, as they are."""
     out = tmp_path_factory.mktemp("pixel_store")
     options = ExtractOptions(ClipSampling(6, 0.1), dtype="uint8")
-    return extract(read_dataset(clips_csv), RawPatches(backbone), options, out)
+    return extract(read_dataset(clips_csv), RawPatches(backbone.encoder), options, out)
 
 
 def fast(kind: str, **options: object) -> FitOptions:
@@ -147,7 +147,7 @@ def test_class_names_join_in_and_leave_a_plain_head(
 ) -> None:
     backbone = Backbone.from_pretrained(clip_with_words)
     options = ExtractOptions(ClipSampling(6, 0.1), dtype="uint8")
-    store = extract(read_dataset(clips_csv), RawPatches(backbone), options, tmp_path / "store")
+    store = extract(read_dataset(clips_csv), RawPatches(backbone.encoder), options, tmp_path / "store")
     counts = []
     for text in ("", str(clip_with_words)):
         adapter = AdapterOptions(kind, size=4, head_steps=2, text=text)

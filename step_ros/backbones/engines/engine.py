@@ -1,16 +1,15 @@
-"""What every engine is: something that turns frames into a backbone's tokens."""
+"""What every engine is: something that turns frames into an encoder's tokens."""
 
 from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from step_ros.backbones.backbone import Backbone
+from step_ros.backbones.encoder import Encoder
 
 MAX_BATCH = 16
 """Most frames in one pass of an engine: as many cameras. Larger batches are cut into passes of that many."""
@@ -21,10 +20,10 @@ class EngineError(RuntimeError):
 
 
 class Engine(ABC):
-    """Executes a backbone: uint8 frames in, patch tokens out.
+    """Executes an encoder: uint8 frames in, patch tokens out.
 
     Args:
-        backbone: whose tokens it gives; the engine keeps what it needs of it, not the backbone.
+        encoder: whose tokens it gives; the engine keeps what it needs of it.
         precision: the type that it computes in, one of `precisions`.
 
     Raises:
@@ -34,10 +33,11 @@ class Engine(ABC):
     name: ClassVar[str]
     """As users write it."""
 
-    def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
+    def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
         self.precision = precision
-        self._token_shape = (backbone.num_patches, backbone.dim)
-        self._device = backbone.device
+        self._preprocess = encoder.preprocess
+        self._token_shape = (encoder.identity.num_patches, encoder.identity.dim)
+        self._device = encoder.device
 
     @classmethod
     @abstractmethod
@@ -56,7 +56,7 @@ class Engine(ABC):
                 until the tokens have been read.
 
         Returns:
-            Tokens (B, P, D), float32, on the backbone's device, in memory of their own.
+            Tokens (B, P, D), float32, on the encoder's device, in memory of their own.
         """
         if not len(frames):
             return torch.empty(0, *self._token_shape, device=self._device)  # not every network takes none

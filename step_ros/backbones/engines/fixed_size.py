@@ -1,4 +1,4 @@
-"""A backbone's network as engines take it: pixels in, tokens out, for one size of image."""
+"""An encoder's network as runtimes take it: pixels in, tokens out, for one size of image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.engine import MAX_BATCH
-from step_ros.backbones.vision_tower import VisionTower
 
 
 class FixedSizeTower(nn.Module):
@@ -21,33 +21,30 @@ class FixedSizeTower(nn.Module):
     engine has to support the operation, or to spend time on it.
 
     Args:
-        tower: the image encoder; it is copied.
-        image_size: height and width, in pixels.
+        encoder: whose network is copied, to where that is.
         precision: the type that the network computes in.
-        device: where to.
     """
 
-    def __init__(
-        self, tower: VisionTower, image_size: tuple[int, int], precision: torch.dtype, device: torch.device
-    ) -> None:
+    def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
         super().__init__()
-        self._tower = copy.deepcopy(tower)
+        self._tower = copy.deepcopy(encoder.tower)
         self.network = self._tower.network.to(torch.float32)
+        self.image_size = encoder.identity.image_size
         self._precision = precision
-        if tower.model_type.startswith("dinov2"):
-            _settle_positions(self.network, image_size, tower.patch_size)
-        self.to(device=device, dtype=precision).eval().requires_grad_(False)
+        if self._tower.model_type.startswith("dinov2"):
+            _settle_positions(self.network, self.image_size, self._tower.patch_size)
+        self.to(dtype=precision).eval().requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Tokens (B, P, D), float32, of preprocessed images (B, 3, h, w), float32."""
         return self._tower.tokens(pixels.to(self._precision)).to(torch.float32)
 
 
-def export_program(module: FixedSizeTower, image_size: tuple[int, int]) -> ExportedProgram:
+def export_program(module: FixedSizeTower) -> ExportedProgram:
     """The network as a graph that takes 1 to `MAX_BATCH` images."""
     device = next(module.parameters()).device
     # Of two, because torch takes a dimension of one for a constant.
-    example = torch.zeros(2, 3, *image_size, device=device)
+    example = torch.zeros(2, 3, *module.image_size, device=device)
     batch = Dim("batch", min=1, max=MAX_BATCH)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torch, at itself

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-from step_ros.backbones.engines.cuda_graphs import GraphedEncoder
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.engine import Engine, EngineError
 from step_ros.backbones.engines.fixed_size import FixedSizeTower
+from step_ros.backbones.engines.graphed_encoder import GraphedEncoder
 from step_ros.backbones.engines.joined_projections import join_projections
-
-if TYPE_CHECKING:
-    from step_ros.backbones.backbone import Backbone
 
 
 class InductorEngine(Engine):
@@ -24,15 +20,14 @@ class InductorEngine(Engine):
 
     name = "inductor"
 
-    def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
-        super().__init__(backbone, precision)
-        module = FixedSizeTower(backbone.tower, backbone.image_size, precision, backbone.device)
+    def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
+        super().__init__(encoder, precision)
+        module = FixedSizeTower(encoder, precision)
         join_projections(module.network)
         self._compiled = torch.compile(module, fullgraph=True)
-        self._preprocess = backbone.preprocess
         self._graphed = (
-            GraphedEncoder(backbone.preprocess, lambda batch: self._compiled, backbone.device)
-            if backbone.device.type == "cuda"
+            GraphedEncoder(self._preprocess, lambda batch: self._compiled, self._device)
+            if self._device.type == "cuda"
             else None
         )
 

@@ -1,4 +1,4 @@
-"""A backbone as an ONNX file, for ONNX Runtime and for whatever else reads the format."""
+"""An encoder as an ONNX file, for ONNX Runtime and for whatever else reads the format."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.engine import optional_package
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
-
-if TYPE_CHECKING:
-    from step_ros.backbones.backbone import Backbone
 
 INPUT = "pixels"
 """(B, 3, h, w) float32, preprocessed."""
@@ -28,10 +25,10 @@ _LARGEST_SINGLE_FILE = 2**31 - 2**26
 """Bytes of weights; protobuf ends at 2 GiB, and the graph needs some of it."""
 
 
-def write_onnx(backbone: Backbone, path: Path) -> None:
-    """Write a backbone's network, in float32, for batches of 1 to `MAX_BATCH`.
+def write_onnx(encoder: Encoder, path: Path) -> None:
+    """Write an encoder's network, in float32, for batches of 1 to `MAX_BATCH`.
 
-    Who the backbone is and how its pixels are preprocessed stands in the file's metadata. Weights of more
+    Who the encoder is and how its pixels are preprocessed stands in the file's metadata. Weights of more
     than 2 GiB go to a second file beside it, named as the first with ``.data`` at its end.
 
     Raises:
@@ -40,11 +37,11 @@ def write_onnx(backbone: Backbone, path: Path) -> None:
     """
     for package in ("onnx", "onnxscript"):
         optional_package(package, install="'step_ros[onnx]'")
-    module = FixedSizeTower(backbone.tower, backbone.image_size, torch.float32, torch.device("cpu"))
+    module = FixedSizeTower(encoder, torch.float32).cpu()
     weights = sum(parameter.nbytes for parameter in module.parameters())
     with _quiet():
         program = torch.onnx.export(
-            export_program(module, backbone.image_size),
+            export_program(module),
             dynamo=True,
             input_names=[INPUT],
             output_names=[OUTPUT],
@@ -54,8 +51,8 @@ def write_onnx(backbone: Backbone, path: Path) -> None:
         raise RuntimeError("torch.onnx.export gave no model")
     program.model.metadata_props.update(
         {
-            "step_ros.backbone": json.dumps(dataclasses.asdict(backbone.identity)),
-            "step_ros.preprocess": json.dumps(dataclasses.asdict(backbone.preprocess)),
+            "step_ros.backbone": json.dumps(dataclasses.asdict(encoder.identity)),
+            "step_ros.preprocess": json.dumps(dataclasses.asdict(encoder.preprocess)),
         }
     )
     program.save(path, external_data=weights > _LARGEST_SINGLE_FILE)

@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.engine import Engine, EngineError, optional_package
 from step_ros.backbones.engines.onnx_file import INPUT, OUTPUT, write_onnx
-
-if TYPE_CHECKING:
-    from step_ros.backbones.backbone import Backbone
 
 
 class OnnxRuntimeEngine(Engine):
     """Runs a backbone on the CPU with ONNX Runtime, in float32.
 
     Args:
-        backbone: see `Engine`.
+        encoder: see `Engine`.
         precision: float32.
-        file: an ONNX file of the backbone that `write_onnx` wrote; None writes one for the moment.
+        file: an ONNX file of the encoder that `write_onnx` wrote; None writes one for the moment.
     """
 
     name = "onnxruntime"
 
     def __init__(
-        self, backbone: Backbone, precision: torch.dtype = torch.float32, file: Path | None = None
+        self, encoder: Encoder, precision: torch.dtype = torch.float32, file: Path | None = None
     ) -> None:
-        super().__init__(backbone, precision)
-        self._preprocess = backbone.preprocess
+        super().__init__(encoder, precision)
         if file is not None:
             self._session = _session(file)
             return
         with tempfile.TemporaryDirectory(prefix="step_ros_onnx_") as folder:
             path = Path(folder) / "backbone.onnx"
-            write_onnx(backbone, path)
+            write_onnx(encoder, path)
             self._session = _session(path)
 
     @classmethod

@@ -7,17 +7,15 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.engine import Engine, EngineError, optional_package
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
-
-if TYPE_CHECKING:
-    from step_ros.backbones.backbone import Backbone
 
 
 class OpenVinoEngine(Engine):
@@ -25,12 +23,11 @@ class OpenVinoEngine(Engine):
 
     name = "openvino"
 
-    def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
-        super().__init__(backbone, precision)
+    def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
+        super().__init__(encoder, precision)
         # The weights go in as float32: OpenVINO narrows them itself, and keeps what must stay wide.
-        module = FixedSizeTower(backbone.tower, backbone.image_size, torch.float32, backbone.device)
-        self._request = compile_program(export_program(module, backbone.image_size), precision)
-        self._preprocess = backbone.preprocess
+        module = FixedSizeTower(encoder, torch.float32)
+        self._request = compile_program(export_program(module), precision)
         self._lock = threading.Lock()
 
     @classmethod

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.certification import Agreement, certification_frames, certify
 from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.backbones.engines.engine import Engine, EngineError, first_line, precision_name
@@ -19,9 +19,6 @@ from step_ros.backbones.engines.inductor import InductorEngine
 from step_ros.backbones.engines.onnxruntime import OnnxRuntimeEngine
 from step_ros.backbones.engines.openvino import OpenVinoEngine
 from step_ros.backbones.engines.tensorrt import TensorRtEngine
-
-if TYPE_CHECKING:
-    from step_ros.backbones.backbone import Backbone
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +60,14 @@ class EngineSelection:
         return f"{self.name} in {self.precision}"
 
 
-def select_engine(backbone: Backbone, name: str = "auto") -> EngineSelection:
-    """Build the fastest engine there is for a backbone, where it is, and make sure that its tokens are right.
+def select_engine(encoder: Encoder, name: str = "auto") -> EngineSelection:
+    """Build the fastest engine there is for an encoder, where it is, and make sure that its tokens are right.
 
     An engine that cannot be built, or whose tokens are not those of eager float32, is refused with a warning
     that names the cause, and the next one is tried; so are an engine's types, the fastest first.
 
     Args:
-        backbone: to be run; assign the result to its `engine`.
+        encoder: to be run, of a backbone; assign the result to that backbone's `engine`.
         name: one of `ENGINE_NAMES`.
 
     Raises:
@@ -79,11 +76,11 @@ def select_engine(backbone: Backbone, name: str = "auto") -> EngineSelection:
     """
     if name not in ENGINE_NAMES:
         raise ValueError(f"there is no engine {name!r}; engines are {', '.join(ENGINE_NAMES)}")
-    names = _AUTO.get(backbone.device.type, ("eager",)) if name == "auto" else (name,)
-    trial = _Trial(backbone)
+    names = _AUTO.get(encoder.device.type, ("eager",)) if name == "auto" else (name,)
+    trial = _Trial(encoder)
     refused: dict[str, str] = {}
     for candidate in names:
-        selection = _try_engine(candidate, backbone, trial, refused)
+        selection = _try_engine(candidate, encoder, trial, refused)
         if selection is not None:
             _announce(selection)
             return selection
@@ -94,21 +91,21 @@ def select_engine(backbone: Backbone, name: str = "auto") -> EngineSelection:
 
 
 def _try_engine(
-    name: str, backbone: Backbone, trial: _Trial, refused: dict[str, str]
+    name: str, encoder: Encoder, trial: _Trial, refused: dict[str, str]
 ) -> EngineSelection | None:
     """The engine in the fastest type in which it is right, or None, with the causes added to `refused`."""
     engine_class = ENGINES[name]
     if engine_class is EagerEngine:
-        return EngineSelection(EagerEngine(backbone, backbone.dtype), refused)
+        return EngineSelection(EagerEngine(encoder), refused)
     causes: dict[torch.dtype, str] = {}
     try:
-        for precision in engine_class.precisions(backbone.device):
+        for precision in engine_class.precisions(encoder.device):
             try:
-                engine = engine_class(backbone, precision)
+                engine = engine_class(encoder, precision)
                 agreement = certify(engine, trial.frames, trial.reference)
             except Exception as error:  # runtimes raise what they like
                 causes[precision] = _cause(error)
-                _free_memory(backbone.device)
+                _free_memory(encoder.device)
                 continue
             refused.update({f"{name} {precision_name(each)}": cause for each, cause in causes.items()})
             return EngineSelection(engine, refused, agreement)
@@ -125,21 +122,21 @@ def _try_engine(
 class _Trial:
     """Frames to try engines on and what eager float32 makes of them, computed when first asked for."""
 
-    def __init__(self, backbone: Backbone) -> None:
-        self._backbone = backbone
-        self.frames = torch.from_numpy(certification_frames(backbone.image_size))
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.frames = torch.from_numpy(certification_frames(encoder.identity.image_size))
         self._reference: Tensor | None = None
 
     @property
     def reference(self) -> Tensor:
         """Tokens (B, P, D)."""
         if self._reference is None:
-            tower = self._backbone.tower
-            if self._backbone.dtype != torch.float32:
+            tower = self._encoder.tower
+            if self._encoder.dtype != torch.float32:
                 tower = copy.deepcopy(tower)
                 tower.network.to(torch.float32)
             with torch.inference_mode(), _float32_proper():
-                pixels = self._backbone.preprocess(self.frames.to(self._backbone.device))
+                pixels = self._encoder.preprocess(self.frames.to(self._encoder.device))
                 self._reference = tower.tokens(pixels)
         return self._reference
 

@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from step_ros.backbones.engines.cuda_graphs import GraphedEncoder, PixelsToTokens
+from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.engine import (
     MAX_BATCH,
     Engine,
@@ -22,11 +22,9 @@ from step_ros.backbones.engines.engine import (
 )
 from step_ros.backbones.engines.engine_cache import EngineCache
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
+from step_ros.backbones.engines.graphed_encoder import GraphedEncoder, PixelsToTokens
 from step_ros.backbones.engines.inductor import half_precisions
 from step_ros.backbones.engines.progress import reported
-
-if TYPE_CHECKING:
-    from step_ros.backbones.backbone import Backbone
 
 
 class TensorRtEngine(Engine):
@@ -36,23 +34,23 @@ class TensorRtEngine(Engine):
     `MAX_BATCH`. TensorRT itself runs it; with a kept plan torch_tensorrt is not needed.
 
     Args:
-        backbone: see `Engine`.
+        encoder: see `Engine`.
         precision: see `Engine`.
         cache: where plans are kept; None takes the default folder.
     """
 
     name = "tensorrt"
 
-    def __init__(self, backbone: Backbone, precision: torch.dtype, cache: EngineCache | None = None) -> None:
-        super().__init__(backbone, precision)
+    def __init__(self, encoder: Encoder, precision: torch.dtype, cache: EngineCache | None = None) -> None:
+        super().__init__(encoder, precision)
         trt = _tensorrt()
         self._logger = trt.Logger(trt.Logger.WARNING)
         self._runtime = trt.Runtime(self._logger)  # must outlive the engine
-        self.plan, self._engine = self._load_or_build(backbone, cache or EngineCache())
+        self.plan, self._engine = self._load_or_build(encoder, cache or EngineCache())
         modes = {name: self._engine.get_tensor_mode(name) for name in self._tensor_names()}
         (self._input,) = (name for name, mode in modes.items() if mode == trt.TensorIOMode.INPUT)
         (self._output,) = (name for name, mode in modes.items() if mode == trt.TensorIOMode.OUTPUT)
-        self._graphed = GraphedEncoder(backbone.preprocess, self._prepare, backbone.device)
+        self._graphed = GraphedEncoder(self._preprocess, self._prepare, self._device)
 
     @classmethod
     def precisions(cls, device: torch.device) -> tuple[torch.dtype, ...]:
@@ -66,30 +64,30 @@ class TensorRtEngine(Engine):
         """See `Engine.encode`."""
         return self._graphed.encode(frames)
 
-    def _load_or_build(self, backbone: Backbone, cache: EngineCache) -> tuple[bytes, Any]:
-        built_from = self._built_from(backbone)
+    def _load_or_build(self, encoder: Encoder, cache: EngineCache) -> tuple[bytes, Any]:
+        built_from = self._built_from(encoder)
         kept = cache.load(built_from)
         if kept is not None:
             engine = self._runtime.deserialize_cuda_engine(kept)
             if engine is not None:
                 return kept, engine
             cache.remove(built_from)  # TensorRT has logged why it does not take it
-        what = f"building a TensorRT engine of {backbone.identity.id} in {precision_name(self.precision)}"
+        what = f"building a TensorRT engine of {encoder.identity.id} in {precision_name(self.precision)}"
         with reported(what), _timing_cache(cache) as timing_cache:
-            plan = build_plan(backbone, self.precision, timing_cache)
+            plan = build_plan(encoder, self.precision, timing_cache)
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise EngineError("TensorRT does not take the plan that it built itself; its log says why")
         cache.store(built_from, plan)
         return plan, engine
 
-    def _built_from(self, backbone: Backbone) -> dict[str, str]:
+    def _built_from(self, encoder: Encoder) -> dict[str, str]:
         """All that a plan depends on."""
-        device = torch.cuda.get_device_properties(backbone.device)
+        device = torch.cuda.get_device_properties(encoder.device)
         return {
-            "weights": backbone.identity.sha256,
-            "model_type": backbone.tower.model_type,
-            "image_size": str(backbone.image_size),
+            "weights": encoder.identity.sha256,
+            "model_type": encoder.tower.model_type,
+            "image_size": str(encoder.identity.image_size),
             "tokens": str(self._token_shape),
             "max_batch": str(MAX_BATCH),
             "precision": precision_name(self.precision),
@@ -120,30 +118,29 @@ class TensorRtEngine(Engine):
         return run
 
 
-def build_plan(backbone: Backbone, precision: torch.dtype, timing_cache: Path) -> bytes:
-    """Build a backbone's TensorRT plan through torch_tensorrt, in exactly the given precision.
+def build_plan(encoder: Encoder, precision: torch.dtype, timing_cache: Path) -> bytes:
+    """Build an encoder's TensorRT plan through torch_tensorrt, in exactly the given precision.
 
     Raises:
         EngineError: torch_tensorrt is not installed. Whatever else fails raises what torch_tensorrt likes.
     """
     torch_tensorrt = optional_package("torch_tensorrt", install="'step_ros[tensorrt]'")
     convert = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
-    size = backbone.image_size
-    module = FixedSizeTower(backbone.tower, size, precision, backbone.device)
+    size = encoder.identity.image_size
     pixels = torch_tensorrt.Input(
         min_shape=(1, 3, *size), opt_shape=(1, 3, *size), max_shape=(MAX_BATCH, 3, *size), dtype=torch.float32
     )
     options: dict[str, Any] = {
         "arg_inputs": [pixels],
-        "device": backbone.device,
+        "device": encoder.device,
         "disable_tf32": True,
         "timing_cache_path": str(timing_cache),
     }
     # Types are those of the network, tensor by tensor. Newer versions know no other way, and no such option.
     if "use_explicit_typing" in inspect.signature(convert).parameters:
         options["use_explicit_typing"] = True
-    with torch.cuda.device(backbone.device):
-        return bytes(convert(export_program(module, size), **options))
+    with torch.cuda.device(encoder.device):
+        return bytes(convert(export_program(FixedSizeTower(encoder, precision)), **options))
 
 
 @contextmanager

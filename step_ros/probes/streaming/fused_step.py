@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from step_ros.backbones.engines.cuda_graphs import capture
+from step_ros.cuda_graph import capture
 from step_ros.probes.head import Head
 from step_ros.probes.step import StepProbe
 from step_ros.probes.streaming import partial_attention

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from step_ros.backbones import Backbone, EngineError, select_engine
+from step_ros.backbones import Backbone, Encoder, EngineError, select_engine
 from step_ros.backbones.engines import selection
 from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.backbones.engines.engine_cache import EngineCache
@@ -50,9 +50,9 @@ def first_choice(monkeypatch: pytest.MonkeyPatch, fail: Callable[[], None]) -> N
     class Failing(EagerEngine):
         name = "tensorrt"
 
-        def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
+        def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
             fail()
-            super().__init__(backbone, precision)
+            super().__init__(encoder)
 
     monkeypatch.setattr(selection, "ENGINES", {**selection.ENGINES, "tensorrt": Failing})
     monkeypatch.setattr(selection, "_AUTO", {"cpu": ("tensorrt", "eager")})
@@ -80,7 +80,7 @@ def test_a_cause_is_named_once_and_the_next_engine_runs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     first_choice(monkeypatch, fail)
-    chosen = select_engine(vit)
+    chosen = select_engine(vit.encoder)
     assert chosen.name == "eager" and cause in chosen.refused["tensorrt"]
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warning.startswith("engine tensorrt is not used: ") and cause in warning
@@ -93,7 +93,7 @@ def test_asked_for_by_name_the_same_is_an_error(
 ) -> None:
     first_choice(monkeypatch, fail)
     with pytest.raises(EngineError, match="the engine asked for, tensorrt, cannot be had: tensorrt: "):
-        select_engine(vit, "tensorrt")
+        select_engine(vit.encoder, "tensorrt")
 
 
 def test_no_cache_at_all_keeps_nothing_and_harms_nothing(

@@ -34,7 +34,7 @@ def test_an_engine_gives_the_same_tokens_for_every_batch(name: str, backbone: Ba
     if name == "inductor" and not shutil.which("g++") and not shutil.which("clang++"):
         pytest.skip("there is no C++ compiler")
     expected = {batch: backbone.encode(frames(batch)) for batch in (0, 1, 3, MAX_BATCH + 1)}
-    backbone.engine = select_engine(backbone, name)
+    backbone.engine = select_engine(backbone.encoder, name)
     assert backbone.engine.name == name
     for batch, reference in expected.items():
         tokens = backbone.encode(frames(batch))
@@ -51,7 +51,7 @@ def test_an_engine_gives_the_same_tokens_for_every_batch(name: str, backbone: Ba
 
 
 def test_positions_that_are_settled_once_are_those_of_every_frame(backbone: Backbone) -> None:
-    module = FixedSizeTower(backbone.tower, backbone.image_size, torch.float32, torch.device("cpu"))
+    module = FixedSizeTower(backbone.encoder, torch.float32)
     with torch.no_grad():
         tokens = module(backbone.preprocess(torch.from_numpy(frames(2))))
     torch.testing.assert_close(tokens, backbone.encode(frames(2)), rtol=1e-5, atol=1e-5)
@@ -60,7 +60,7 @@ def test_positions_that_are_settled_once_are_those_of_every_frame(backbone: Back
 
 def test_moving_the_backbone_drops_an_engine_that_was_built_for_where_it_was(vit: Backbone) -> None:
     pytest.importorskip("openvino")
-    vit.engine = select_engine(vit, "openvino")
+    vit.engine = select_engine(vit.encoder, "openvino")
     assert vit.to(torch.float64).engine.name == "eager"
 
 
@@ -72,7 +72,7 @@ def test_openvino_reports_its_use_to_nobody(vit: Backbone, monkeypatch: pytest.M
     for name in ("start_session", "send_event"):
         monkeypatch.setattr(sender, name, lambda *_, name=name, **__: reported.append(name))
     handlers = list(logging.getLogger().handlers)
-    select_engine(vit, "openvino")
+    select_engine(vit.encoder, "openvino")
     assert not reported and logging.getLogger().handlers == handlers
 
 
@@ -87,7 +87,7 @@ def test_a_gpu_engine_gives_the_same_tokens_from_any_memory(
     backbone = backbone.to("cuda")  # first: without a GPU where one is promised, nothing is to be skipped
     if name == "tensorrt":
         pytest.importorskip("torch_tensorrt")
-    backbone.engine = select_engine(backbone, name)
+    backbone.engine = select_engine(backbone.encoder, name)
     for batch, reference in expected.items():
         pageable = torch.from_numpy(frames(batch))
         for given in (pageable, pageable.pin_memory(), pageable.cuda()):
@@ -104,11 +104,11 @@ def test_a_tensorrt_engine_is_built_once(vit: Backbone, tmp_path, monkeypatch: p
     monkeypatch.setenv("STEP_ROS_CACHE", str(tmp_path))
     vit = vit.to("cuda")
     pytest.importorskip("torch_tensorrt")
-    first = select_engine(vit, "tensorrt")
+    first = select_engine(vit.encoder, "tensorrt")
     (kept,) = tmp_path.glob("*.engine")
     written = kept.stat().st_mtime_ns
-    second = select_engine(vit, "tensorrt")
+    second = select_engine(vit.encoder, "tensorrt")
     assert kept.stat().st_mtime_ns == written and second.precision == first.precision
     kept.write_bytes(kept.read_bytes()[:-1])
-    assert select_engine(vit, "tensorrt").name == "tensorrt"
+    assert select_engine(vit.encoder, "tensorrt").name == "tensorrt"
     assert kept.stat().st_mtime_ns != written

@@ -32,7 +32,7 @@ def products(module: nn.Module, pixels: Tensor) -> tuple[int, Tensor]:
 
 
 def test_queries_keys_and_values_come_from_one_product(backbone: Backbone) -> None:
-    module = FixedSizeTower(backbone.tower, backbone.image_size, torch.float32, torch.device("cpu"))
+    module = FixedSizeTower(backbone.encoder, torch.float32)
     pixels = torch.randn(2, 3, *backbone.image_size)
     before, expected = products(module, pixels)
     join_projections(module.network)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
-from step_ros.backbones import Backbone, EngineError, select_engine
+from step_ros.backbones import Backbone, Encoder, EngineError, select_engine
 from step_ros.backbones.engines import selection
 from step_ros.backbones.engines.engine import Engine
 from step_ros.backbones.engines.inductor import InductorEngine
@@ -28,15 +30,12 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     monkeypatch.setattr(importlib, "import_module", import_module)
 
 
-def perturbed(backbone: Backbone, engine_class: type[Engine], scale: float) -> type[Engine]:
-    """A real engine, of a network whose weights are not quite those of the backbone."""
+def perturbed(engine_class: type[Engine], scale: float) -> type[Engine]:
+    """A real engine, of a network whose weights are not quite those of the encoder."""
 
     class Perturbed(engine_class):  # type: ignore[misc, valid-type]
-        def __init__(self, given: Backbone, precision: torch.dtype) -> None:
-            import copy
-
-            other = copy.copy(given)
-            other.tower = copy.deepcopy(given.tower)
+        def __init__(self, given: Encoder, precision: torch.dtype) -> None:
+            other = replace(given, tower=copy.deepcopy(given.tower))
             generator = torch.Generator().manual_seed(0)
             with torch.no_grad():
                 for weight in other.tower.network.parameters():
@@ -58,7 +57,7 @@ def test_a_backbone_runs_in_pytorch_until_another_engine_is_chosen(vit: Backbone
 @pytest.mark.timeout(600)
 def test_auto_takes_the_fastest_that_is_there(vit: Backbone) -> None:
     pytest.importorskip("openvino")
-    chosen = select_engine(vit)
+    chosen = select_engine(vit.encoder)
     assert chosen.name == "openvino" and chosen.agreement is not None and chosen.agreement.certified
     assert chosen.precision in ("bfloat16", "float32")
 
@@ -67,7 +66,7 @@ def test_packages_that_are_missing_are_named_with_what_to_install_and_what_runs_
     vit: Backbone, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     without(monkeypatch, "openvino", "onnxruntime")
-    chosen = select_engine(vit)
+    chosen = select_engine(vit.encoder)
     assert chosen.name == "eager"
     assert chosen.refused == {
         "openvino": "openvino is not installed; pip install 'step_ros[openvino]'",
@@ -89,12 +88,12 @@ def test_an_engine_asked_for_by_name_and_not_to_be_had_is_an_error(
 ) -> None:
     without(monkeypatch, "openvino")
     with pytest.raises(EngineError, match=cause):
-        select_engine(vit, name)
+        select_engine(vit.encoder, name)
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(vit: Backbone) -> None:
     with pytest.raises(ValueError, match="no engine 'tensorflow'; engines are auto, tensorrt, inductor, "):
-        select_engine(vit, "tensorflow")
+        select_engine(vit.encoder, "tensorflow")
 
 
 @pytest.mark.timeout(600)
@@ -108,28 +107,28 @@ def test_an_engine_with_wrong_weights_is_refused(
     pytest.importorskip("openvino" if engine_class is OpenVinoEngine else "onnxscript")
     others = {"openvino", "onnxruntime"} - {engine_class.name}
     without(monkeypatch, *others)
-    use(monkeypatch, perturbed(vit, engine_class, 0.3))
-    chosen = select_engine(vit)
+    use(monkeypatch, perturbed(engine_class, 0.3))
+    chosen = select_engine(vit.encoder)
     assert chosen.name == "eager"
     assert "its tokens are not those of PyTorch in float32: " in chosen.refused[engine_class.name]
     assert any("cosine" in record.getMessage() for record in caplog.records)
     with pytest.raises(EngineError, match="its tokens are not those of PyTorch"):
-        select_engine(vit, engine_class.name)
+        select_engine(vit.encoder, engine_class.name)
 
 
 @pytest.mark.timeout(600)
 def test_a_type_that_is_wrong_gives_way_to_the_next(vit: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openvino")
-    wrong = perturbed(vit, OpenVinoEngine, 0.3)
+    wrong = perturbed(OpenVinoEngine, 0.3)
 
     class WrongInBfloat16(OpenVinoEngine):
         precisions = classmethod(lambda cls, device: (torch.bfloat16, torch.float32))  # type: ignore[assignment]
 
-        def __new__(cls, backbone: Backbone, precision: torch.dtype) -> object:  # type: ignore[misc]
-            return wrong(backbone, torch.float32) if precision is torch.bfloat16 else object.__new__(cls)
+        def __new__(cls, encoder: Encoder, precision: torch.dtype) -> object:  # type: ignore[misc]
+            return wrong(encoder, torch.float32) if precision is torch.bfloat16 else object.__new__(cls)
 
     use(monkeypatch, WrongInBfloat16)
-    chosen = select_engine(vit, "openvino")
+    chosen = select_engine(vit.encoder, "openvino")
     assert str(chosen) == "openvino in float32"
     assert list(chosen.refused) == ["openvino bfloat16"]
 
@@ -144,24 +143,24 @@ def test_without_a_compiler_inductor_says_so(
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
     torch.compiler.reset()
     with pytest.raises(EngineError, match="inductor, cannot be had: inductor: it cannot be built"):
-        select_engine(vit, "inductor")
+        select_engine(vit.encoder, "inductor")
 
 
 def test_too_little_memory_is_named(vit: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     class TooLarge(InductorEngine):
-        def __init__(self, backbone: Backbone, precision: torch.dtype) -> None:
+        def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
             torch.empty(2**62, dtype=torch.uint8)  # what PyTorch raises is for the test to see
-            super().__init__(backbone, precision)
+            super().__init__(encoder, precision)
 
     use(monkeypatch, TooLarge)
     with pytest.raises(EngineError, match="not enough memory"):
-        select_engine(vit, "inductor")
+        select_engine(vit.encoder, "inductor")
 
 
 def test_a_narrow_backbone_is_held_to_its_weights_in_float32(vit: Backbone) -> None:
     pytest.importorskip("openvino")
     exact = vit.encode(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
     narrow = vit.to(torch.bfloat16)
-    narrow.engine = select_engine(narrow, "openvino")
+    narrow.engine = select_engine(narrow.encoder, "openvino")
     tokens = narrow.encode(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
     assert tokens.dtype == torch.float32 and (tokens - exact).abs().max() < 0.2
