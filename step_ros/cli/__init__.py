@@ -13,6 +13,7 @@ from rich.console import Console
 from step_ros.backbones import BackboneError, EngineError
 from step_ros.cli.benchmark import benchmark, benchmark_page
 from step_ros.cli.export import export
+from step_ros.cli.listen import listen
 from step_ros.cli.replay import replay
 from step_ros.cli.report import report
 from step_ros.cli.reproduce import reproduce
@@ -52,6 +53,7 @@ def main() -> None:
             "train": train_command(options_of(sys.argv[1:])),
             "reproduce": reproduce,
             "replay": replay,
+            "listen": listen,
             "report": report,
             "watch": watch,
             "export": export,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from step_ros.cli.warnings_shown import warnings_shown
 
@@ -87,15 +85,17 @@ def _replay(
     also: list[str],
     pipeline: Pipeline,
 ) -> None:
+    from step_ros.runs.metrics_table import metrics_table
+    from step_ros.runs.recorder import MakeWriter
     from step_ros.runs.replay import choose_image_topic
-    from step_ros.runs.replay_session import MakeWriter, TruthSource, replay_to_folder
+    from step_ros.runs.replay_run import TruthSource, replay_to_run
     from step_ros.runs.settings import read_settings
-    from step_ros.runs.writers.rerun import ReplayRerun
-    from step_ros.runs.writers.video import ReplayVideo
+    from step_ros.runs.writers.rerun import RunRerun
+    from step_ros.runs.writers.video import RunVideo
 
     files: dict[str, tuple[str, MakeWriter]] = {
-        "video": ("annotated.mp4", ReplayVideo),
-        "rerun": ("replay.rrd", ReplayRerun),
+        "video": ("annotated.mp4", RunVideo),
+        "rerun": ("replay.rrd", RunRerun),
     }
     if rate < 0:
         raise ValueError(f"--rate must not be negative, got {rate}")
@@ -107,7 +107,7 @@ def _replay(
     for topic in topics:
         folder = out if len(topics) == 1 else out / topic.name.strip("/").replace("/", "_")
         with ReplayProgress(console, topic.name, topic.count) as progress:
-            metrics = replay_to_folder(
+            metrics = replay_to_run(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),
                 rate=rate,
                 also=dict(files[name] for name in also),
@@ -149,35 +149,3 @@ class ReplayProgress:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
-
-
-def metrics_table(metrics: dict[str, Any]) -> Table:
-    """The figures that people ask for first, a row a task."""
-    table = Table(
-        *("task", "acc", "sym", "other", "mAP", "F1@50", "edit", "onset", "flips"),
-        title=f"{metrics['updates']} updates, {_number(metrics['updates_per_second'], 1)} a second",
-        caption="acc to edit: %; onset: median seconds to the first right update; flips: a minute",
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    for column in table.columns:
-        column.no_wrap = True
-        column.justify = "left" if column.header == "task" else "right"
-    for task, scores in metrics["tasks"].items():
-        shares = ("accuracy", "symmetric", "non_symmetric", "map", "f1@50", "edit")
-        table.add_row(
-            task,
-            *(_number(scores[name], 1, 100) for name in shares),
-            _number(scores["onsets"]["delay_s"], 2),
-            _number(scores["flips_per_minute"], 1),
-        )
-    if not metrics["tasks"]:
-        table.caption = "there is no truth to compare with: see --truth and --truth-csv"
-    return table
-
-
-def _number(value: float | None, digits: int, factor: float = 1.0) -> str:
-    return "-" if value is None else f"{value * factor:.{digits}f}"

@@ -1,1 +1,1 @@
-"""A replay as one HTML page that needs nothing else."""
+"""A run as one HTML page that needs nothing else."""

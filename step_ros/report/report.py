@@ -1,4 +1,4 @@
-"""Puts a replay's page together."""
+"""Puts a run's page together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from step_ros.report.tables import (
     symmetric_table,
 )
 from step_ros.report.timeline import timeline_data, timeline_drawing
-from step_ros.runs.run import METRICS, REPORT, Run, read_run
+from step_ros.runs.run import METRICS, REPLAY, REPORT, Run, read_run
 from step_ros.runs.settings import read_settings
 
 PAIRS_SHOWN = 3
@@ -67,10 +67,10 @@ def write_report(
     pairs: Sequence[tuple[str, str]] = (),
     on_progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> Path:
-    """Write ``report.html`` into the folder of a replay.
+    """Write ``report.html`` into the folder of a run.
 
     Args:
-        folder: what `step-ros replay` wrote.
+        folder: what `step-ros replay` or `step-ros listen` wrote.
         bag: the recording, if it is not where it was.
         pairs: which nearly symmetric pairs to look at closely; by default those that were seen longest.
         on_progress: called with what is being done and how much of it is.
@@ -79,23 +79,23 @@ def write_report(
         The page's path.
 
     Raises:
-        RunError: the folder is no finished replay.
+        RunError: the folder is no finished run.
         ValueError: a pair is none of the heads'.
     """
     run = read_run(folder)
     metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     chosen = choose_pairs(run, pairs)
-    notes = list(run.facts["warnings"])
+    notes = list(run.warnings)
     look, cost = SecondLook(), None
     try:
         on_progress("loading the models", 0.0)
         perceiver = _perceiver(run)
         cost = measure_cost(perceiver)
-        total = max(1, run.facts["frames"]["received"])
+        total = max(1, run.frames.get("received", 0))
         look = look_again(
             run,
-            bag or Path(run.facts["bag"]),
-            run.facts["image_topic"],
+            _recording(run, bag),
+            run.image_topic,
             perceiver,
             chosen,
             lambda count: on_progress("reading the recording", count / total),
@@ -104,7 +104,14 @@ def write_report(
         # The recording or the models are elsewhere now: the rest of the page stands on what was written.
         notes.append(f"no film, attention maps and t-SNE: {error}")
     on_progress("drawing", 1.0)
-    page = render(run, metrics, look, cost, notes, title=Path(run.facts["bag"]).name)
+    page = render(
+        run,
+        metrics,
+        look,
+        cost,
+        notes,
+        title=Path(run.recording).name if run.recording else folder.resolve().name,
+    )
     path = folder / REPORT
     path.write_text(page, encoding="utf-8")
     return path
@@ -162,9 +169,7 @@ def render(
 
 def _perceiver(run: Run) -> Perceiver:
     """The run's own pipeline; PyTorch runs the backbone, which is needed once and tells its attention."""
-    settings = read_settings(
-        models=run.facts["models"], backbone=run.facts["backbone_folder"], engine="eager"
-    )
+    settings = read_settings(models=run.settings["models"], backbone=run.settings["backbone"], engine="eager")
     return settings.load()
 
 
@@ -178,22 +183,42 @@ def _tiles(run: Run, metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("latency", f"{number(metrics['latency_ms']['p50'], 0)} ms", "median, image to label"),
         ("updates", f"{number(metrics['updates_per_second'], 1)} / s", f"{metrics['updates']} in all"),
         ("coverage", f"{percent(metrics['coverage'])} %", "of grid times with an update"),
-        ("replayed", f"{run.facts['real_time_factor']:.1f} ×", "real time"),
     ]
+    if "real_time_factor" in run.facts:
+        tiles.append(("replayed", f"{run.facts['real_time_factor']:.1f} ×", "real time"))
     return tiles
+
+
+def _recording(run: Run, moved: Path | None) -> Path:
+    """Where to read the images again.
+
+    Raises:
+        BagError: nobody kept them.
+    """
+    if not (moved or run.recording):
+        raise BagError("the images were not kept; name a recording of them with --bag")
+    return moved or Path(run.recording)
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     facts = run.facts
-    frames = ", ".join(f"{count} {words(name)}" for name, count in facts["frames"].items() if count)
-    jumps = ", ".join(f"{count} × {words(name)}" for name, count in facts["restarts"].items() if count)
+    frames = ", ".join(f"{count} {words(name)}" for name, count in run.frames.items() if count)
+    jumps = ", ".join(
+        f"{count} × {words(name)}" for name, count in facts.get("restarts", {}).items() if count
+    )
+    seconds = (run.span_ns[1] - run.span_ns[0]) / 1e9
+    stable = {name: value for name, value in run.settings.items() if name.startswith("filter.")}
     return [
-        ("recording", f"{facts['bag']}, {facts['image_topic']}, {facts['seconds']:.1f} s"),
+        ("recording", f"{run.recording or 'not kept'}, {run.image_topic}, {seconds:.1f} s"),
+        ("said by", "a replay" if run.said_by == REPLAY else "a live node"),
         ("images", frames + (f"; {jumps}" if jumps else "")),
-        ("heads", ", ".join(facts["models"])),
+        ("heads", ", ".join(run.settings["models"])),
         ("backbone", facts["backbone"]),
         ("window", f"{run.clip.num_frames} frames over {run.clip.window_seconds:g} s"),
-        ("filter", ", ".join(f"{words(name)} {value}" for name, value in facts["filter"].items())),
+        (
+            "filter",
+            ", ".join(f"{words(name.removeprefix('filter.'))} {value}" for name, value in stable.items()),
+        ),
         ("truth", facts["truth_source"] if run.truth else "none"),
         ("run on", f"{facts['engine']}, {facts['device']}, {facts['versions']['machine']}"),
         ("versions", ", ".join(f"{n} {v}" for n, v in facts["versions"].items() if n != "machine")),
@@ -276,8 +301,9 @@ def _sections(run: Run, metrics: dict[str, Any], look: SecondLook, cost: Cost | 
 
 
 def _latency(run: Run) -> str:
-    compute_ms = [update.compute_ns / 1e6 for update in run.updates]
-    wait_ms = [(u.received_ns - u.stamp_ns - u.compute_ns) / 1e6 for u in run.updates]
+    """Of a live node, what it computes is not known apart from the way of image and label."""
+    compute_ms = [(update.compute_ns or 0) / 1e6 for update in run.updates]
+    wait_ms = [(u.received_ns - u.stamp_ns - (u.compute_ns or 0)) / 1e6 for u in run.updates]
     return latency_histogram(wait_ms, compute_ms)
 
 

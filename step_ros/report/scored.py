@@ -50,8 +50,8 @@ def scored(run: Run, task: str) -> Scored:
     index = {label: i for i, label in enumerate(described.labels)}
     truth = run.truth.get(task)
     rows = [
-        (update.stamp_ns, index[label], int(p.argmax()), float(p.max()))
-        for update in run.updates
+        (update.stamp_ns, index[label], int(np.nanargmax(p)), float(np.nanmax(p)))
+        for update in run.answers(task)
         for p in [update.probabilities[task]]
         for label in [truth.at(update.stamp_ns) if truth is not None else UNLABELLED]
         if label in index

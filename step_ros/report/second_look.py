@@ -109,7 +109,7 @@ def look_again(
     """Read the recording once more.
 
     Args:
-        run: the replay.
+        run: what was said about it.
         bag: its recording.
         topic: the images.
         perceiver: the pipeline; its heads are those of the run.

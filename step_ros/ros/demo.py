@@ -1,11 +1,10 @@
-"""The demo: the node watches a recording, a planner's client listens, and the truth keeps the score."""
+"""The demo: the node watches a recording, a planner listens, and the truth keeps the score."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -14,24 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
-from rosbags.rosbag2 import StoragePlugin, Writer
-from sensor_msgs.msg import CompressedImage, Image
+from rich.console import Console
 
-from step_ros.frames import BagError, image_topics, typestore
+from step_ros.frames import BagError, image_topics
 from step_ros.frames.bags.storage import open_bag
-from step_ros.perception.loading import find_model
-from step_ros.probes import HeadConfig, HeadError
-from step_ros.ros.demo_summary import shortcomings, summarise
-from step_ros.ros.demo_video import annotated_pictures
-from step_ros.ros.listener import PlannerClient, Recorded
-from step_ros.ros.live_table import LiveTable
+from step_ros.probes import HeadError
+from step_ros.report.report import write_report
+from step_ros.ros.frame_books import unaccounted_frames
+from step_ros.ros.listener import Listener
+from step_ros.ros.live_run import ListenError, ListenOptions, head_config, listen
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildError, ChildProcess
 from step_ros.ros.processes.environment import process_environment
 from step_ros.ros.processes.stop_signals import Stopped, StopSignals
-from step_ros.runs.writers.video_file import write_video
+from step_ros.ros.watch import Dashboard
+from step_ros.runs.metrics_table import metrics_table
+from step_ros.runs.run import Run, read_run
+from step_ros.runs.writers.video import RunVideo
 from step_ros.shared_files import shared_folder
 
 NODE = "/perception"
@@ -86,50 +87,91 @@ class Scene:
         return self.msgtype.endswith("CompressedImage")
 
 
+class Performance:
+    """The node and the player as processes, while somebody listens.
+
+    Args:
+        scene: what is played.
+        node: watches it.
+        player: plays it, once it is listened to.
+    """
+
+    def __init__(self, scene: Scene, node: ChildProcess, player: ChildProcess) -> None:
+        self._scene = scene
+        self._node = node
+        self._player = player
+        self._least_status = 0
+        self._end = 0.0
+
+    def is_over(self, listener: Listener) -> bool:
+        """Whether everything has been played and the node has dealt with it, or has had the time to.
+
+        Raises:
+            ChildError: the node died.
+            DemoError: the player did.
+        """
+        self._node.check_alive()
+        if self._player.exit_code is None:
+            return False
+        if self._player.exit_code:
+            raise DemoError(
+                f"the bag player failed with {self._player.exit_code}:\n{self._player.last_words()}"
+            )
+        if not self._end:
+            self._end = time.monotonic() + LAST_WORDS_TIMEOUT
+            self._least_status = listener.status_count + 2  # the next one may have been on its way already
+        values = listener.values()
+        if listener.status_count >= self._least_status and values["waiting"] == "0":
+            if int(values["received"]) + int(values["lost_before_receipt"]) >= self._scene.images:
+                return True
+        return time.monotonic() > self._end
+
+
 def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -> dict[str, Any]:
-    """Play the scene into the node, watch, and write everything to `output`.
+    """Play the scene into the node, listen, and keep the run and its page in `output`.
 
     Returns:
-        The summary, which is in ``output/summary.json`` as well.
+        The metrics, as in ``output/metrics.json``.
 
     Raises:
         ChildError: the node or the player died.
         DemoError: nothing was recognised, or frames are unaccounted for.
+        ListenError: the node was not ready in time.
     """
-    heads = {config.task: config for config in map(head_config, models)}
-    client = PlannerClient(
-        NODE,
-        list(heads),
-        image_topic=scene.topic,
-        image_type=CompressedImage if scene.compressed else Image,
-    )
-    executor = SingleThreadedExecutor()
-    executor.add_node(client)
+    _check_alone(scene.topic, f"{NODE}/{head_config(models[0]).task}")
     children: list[ChildProcess] = []
     try:
-        _check_alone(client, executor, scene.topic)
         # The player comes first: it waits, and the node knows what it offers before the first image.
         player = _start_player(scene, output / "player.log")
         children.append(player)
         node = ChildProcess("node", node_arguments(scene, models, backbone), output / "node.log")
         children.append(node)
-        _watch(client, executor, scene, node, player)
-        _wait_for_last_words(client, executor, node, scene.images)
+        performance = Performance(scene, node, player)
+        with Dashboard(whole_screen=False) as dashboard:
+
+            def on_turn(listener: Listener) -> None:
+                node.check_alive()
+                dashboard.show(listener)
+
+            metrics = listen(
+                NODE,
+                output,
+                ListenOptions(),
+                until=performance.is_over,
+                start_timeout=START_TIMEOUT,
+                on_turn=on_turn,
+                also={"annotated.mp4": RunVideo},
+            )[output]
         exit_code = node.stop()
     finally:
         for child in children:
             child.stop()
-        executor.shutdown()
-    summary = summarise(client, heads, scene.images)
-    (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    _write_predictions(output / "predictions", client.recorded)
-    write_video(output / "annotated.mp4", annotated_pictures(client))
-    failures = shortcomings(client, heads, summary["frames"])
+    failures = shortcomings(read_run(output), scene.images)
     if exit_code:
         failures.append(f"the node ended with exit code {exit_code}:\n{node.last_words()}")
     if failures:
         raise DemoError("; ".join(failures))
-    return summary
+    return metrics
 
 
 def node_arguments(scene: Scene, models: Sequence[str], backbone: str) -> list[str]:
@@ -145,18 +187,46 @@ def node_arguments(scene: Scene, models: Sequence[str], backbone: str) -> list[s
     return ["step_ros.ros.node.process", "--ros-args", "-r", f"image:={base}", *given]
 
 
+def shortcomings(run: Run, published: int) -> list[str]:
+    """Why a run is no success, one sentence each; empty if it is one.
+
+    Args:
+        run: of a recording that was played once.
+        published: how many images it has.
+    """
+    found = []
+    if not run.updates:
+        found.append("no label ever came from the node")
+    elif not any(_recognised(run, task) for task in run.truth):
+        found.append("nothing was recognised: no label but idle ever was the true one")
+    missing = [task for task in run.tasks if task not in run.truth]
+    if missing:
+        found.append(f"the recording told no truth about {', '.join(missing)}")
+    unaccounted = unaccounted_frames(run.frames, published)
+    if unaccounted:
+        found.append(f"{unaccounted} of {published} frames are unaccounted for: {run.frames}")
+    return found
+
+
+def _recognised(run: Run, task: str) -> bool:
+    idle, truth = run.tasks[task].idle_label, run.truth[task]
+    return any(u.label != idle and u.label == truth.at(u.stamp_ns) for u in run.updates_of(task))
+
+
 def _start_player(scene: Scene, log: Path) -> ChildProcess:
-    # The node, and the planner's camera view.
+    # The node, and who records what it sees.
     player = ["step_ros.ros.bag_player", str(scene.bag), "--wait-for-subscribers", "2"]
     return ChildProcess("bag player", player, log)
 
 
-def _check_alone(client: PlannerClient, executor: SingleThreadedExecutor, image_topic: str) -> None:
+def _check_alone(*topics: str) -> None:
     """Make sure that nobody else plays a scene in this ROS domain: two truths would mix."""
-    end = time.monotonic() + 1.0
-    while time.monotonic() < end:
-        executor.spin_once(timeout_sec=0.05)
-    busy = [topic for topic in (image_topic, f"{NODE}/{client.tasks[0]}") if client.count_publishers(topic)]
+    node = Node("step_ros_demo", start_parameter_services=False)
+    try:
+        time.sleep(1.0)  # for discovery
+        busy = [topic for topic in topics if node.count_publishers(topic)]
+    finally:
+        node.destroy_node()
     if busy:
         raise DemoError(
             f"somebody else publishes {' and '.join(busy)} in ROS domain "
@@ -165,85 +235,16 @@ def _check_alone(client: PlannerClient, executor: SingleThreadedExecutor, image_
         )
 
 
-def _watch(
-    client: PlannerClient,
-    executor: SingleThreadedExecutor,
-    scene: Scene,
-    node: ChildProcess,
-    player: ChildProcess,
-) -> None:
-    """Listen until the player has played everything."""
-    ready_by = time.monotonic() + START_TIMEOUT
-    with LiveTable(client, scene.seconds) as table:
-        while player.exit_code is None:
-            executor.spin_once(timeout_sec=0.05)
-            node.check_alive()
-            table.show()
-            if not client.ready and time.monotonic() > ready_by:
-                raise DemoError(f"the node was not ready after {START_TIMEOUT:.0f} s:\n{node.last_words()}")
-    if player.exit_code:
-        raise DemoError(f"the bag player failed with {player.exit_code}:\n{player.last_words()}")
-
-
-def _wait_for_last_words(
-    client: PlannerClient, executor: SingleThreadedExecutor, node: ChildProcess, published: int
-) -> None:
-    """Listen until the node says that it has dealt with every frame, or for long enough."""
-    end = time.monotonic() + LAST_WORDS_TIMEOUT
-    least = client.diagnostics_count + 2  # the next one may have been on its way already
-    while time.monotonic() < end:
-        executor.spin_once(timeout_sec=0.05)
-        node.check_alive()
-        values = client.values
-        if client.diagnostics_count >= least and values["waiting"] == "0":
-            if int(values["received"]) + int(values["lost_before_receipt"]) >= published:
-                return
-
-
-def _write_predictions(folder: Path, recorded: Sequence[Recorded]) -> None:
-    """Write what the node said to an mcap bag."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        connections = {}
-        for message in recorded:
-            if message.topic not in connections:
-                connections[message.topic] = writer.add_connection(
-                    message.topic, message.msgtype, typestore=typestore()
-                )
-            writer.write(connections[message.topic], message.received_ns, message.cdr)
-
-
-def head_config(model: str) -> HeadConfig:
-    """What a head's config says of its pairs and its idle label; no topic tells a planner."""
-    folder = Path(find_model(model))
-    if not folder.is_dir():
-        from step_ros.probes import Head
-
-        return Head.from_pretrained(model).config
-    return HeadConfig.from_json(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-
-
-def _report(summary: dict[str, Any], output: Path) -> str:
-    def percent(value: float | None) -> str:
-        return "-" if value is None else f"{value:.1%}"
-
-    lines = ["", f"{'task':<24}{'accuracy':>10}{'pairs':>10}{'onsets found':>14}{'delay':>9}"]
-    for task, share in summary["accuracy"].items():
-        found = summary["onsets"][task]
-        delay = "-" if found["delay_s"] is None else f"{found['delay_s']:.2f} s"
-        pairs = percent(summary["pair_accuracy"].get(task))
-        lines.append(f"{task:<24}{percent(share):>10}{pairs:>10}{percent(found['detected']):>14}{delay:>9}")
-    latency = summary["latency_ms"]
-    frames = {name: count for name, count in summary["frames"].items() if count}
-    lines += [
-        "",
-        f"updates    {summary['updates_per_second']} a second, engine {summary['engine']}",
-        f"latency    median {latency['p50']} ms, 99th percentile {latency['p99']} ms, from an image's stamp",
-        "frames     " + ", ".join(f"{count} {name}" for name, count in frames.items()),
-        "",
-        *(f"{output / name}" for name in ("summary.json", "annotated.mp4", "predictions")),
-    ]
-    return "\n".join(lines)
+def _say(run: Run, metrics: dict[str, Any], output: Path) -> None:
+    console = Console()
+    console.print(metrics_table(metrics))
+    latency = metrics["latency_ms"]
+    frames = ", ".join(f"{count} {name}" for name, count in run.frames.items() if count)
+    console.print(
+        f"\nlatency    median {latency['p50']:.0f} ms, 99th percentile {latency['p99']:.0f} ms, from an image's"
+        f" stamp; engine {run.facts['engine']}\nframes     {frames}\nrun        {output}",
+        highlight=False,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -266,19 +267,19 @@ def main(args: list[str] | None = None) -> int:
     arguments = sys.argv if args is None else ["demo", *args]
     options = _parser().parse_args(remove_ros_args(arguments)[1:])
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "summary.json").unlink(missing_ok=True)  # an old one must not pass for this run's
     os.environ.update(process_environment(os.environ))
     with StopSignals() as signals:
         try:
             scene = Scene.of(options.bag or shared_folder() / "bags" / "tabletop")
             rclpy.init(args=arguments)
-            summary = run_demo(scene, options.models, options.backbone, options.output)
+            metrics = run_demo(scene, options.models, options.backbone, options.output)
             signals.running()
-            print(_report(summary, options.output))
+            _say(read_run(options.output), metrics, options.output)
+            print(f"page       {write_report(options.output)}")
         except (Stopped, ExternalShutdownException):
             print("demo: stopped", file=sys.stderr)
             return 130
-        except (DemoError, ChildError, BagError, HeadError, OSError, ValueError) as error:
+        except (DemoError, ChildError, ListenError, BagError, HeadError, OSError, ValueError) as error:
             print(f"\ndemo: FAILED: {error}", file=sys.stderr)
             return 1
         finally:

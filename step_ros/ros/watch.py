@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
+from types import TracebackType
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rich.console import Console
 from rich.live import Live
 
+from step_ros.ros.listener import Listener
 from step_ros.ros.processes.environment import process_environment
 from step_ros.ros.processes.stop_signals import Stopped, StopSignals
-from step_ros.ros.watch_client import WatchClient
 from step_ros.ros.watch_screen import line, screen
 
 REFRESH = 0.2
@@ -24,6 +25,44 @@ LINE_EVERY = 2.0
 
 SLICE = 0.05
 """Seconds that are waited for messages at once."""
+
+
+class Dashboard:
+    """What a listener knows, drawn anew on a terminal, or a line now and then where there is none.
+
+    Args:
+        whole_screen: takes the terminal for itself, and gives it back as it was; else the last picture stays.
+    """
+
+    def __init__(self, *, whole_screen: bool) -> None:
+        self._console = Console()
+        self._live: Live | None = None
+        if sys.stdout.isatty():
+            self._live = Live(console=self._console, auto_refresh=False, screen=whole_screen)
+        self._next = 0.0
+
+    def show(self, listener: Listener) -> None:
+        """Bring the picture up to date, if it is time for that."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        if self._live is not None:
+            self._live.update(screen(listener, self._console.width), refresh=True)
+            self._next = now + REFRESH
+        else:
+            print(line(listener), flush=True)
+            self._next = now + LINE_EVERY
+
+    def __enter__(self) -> Dashboard:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
 
 
 def watch(node: str, seconds: float = 0.0) -> int:
@@ -37,37 +76,21 @@ def watch(node: str, seconds: float = 0.0) -> int:
         The exit code: 1 if no task of the node ever was seen.
     """
     os.environ.update(process_environment(os.environ))
-    seen = False
     with StopSignals() as signals:
         try:
             rclpy.init(args=[])
-            client = WatchClient(node)
+            listener = Listener(node)
             executor = SingleThreadedExecutor()
-            executor.add_node(client)
+            executor.add_node(listener)
             signals.running()
             end = time.monotonic() + seconds if seconds else float("inf")
-            if sys.stdout.isatty():
-                console = Console()
-                with Live(
-                    screen(client, console.width), console=console, auto_refresh=False, screen=True
-                ) as live:
-                    while time.monotonic() < end:
-                        _spin(executor, REFRESH)
-                        live.update(screen(client, console.width), refresh=True)
-            else:
+            with Dashboard(whole_screen=True) as dashboard:
                 while time.monotonic() < end:
-                    _spin(executor, min(LINE_EVERY, max(end - time.monotonic(), 0.0)))
-                    print(line(client), flush=True)
-            seen = bool(client.tasks)
+                    executor.spin_once(timeout_sec=SLICE)  # a timeout of nearly nothing would never end
+                    dashboard.show(listener)
+            return 0 if listener.tasks else 1
         except (Stopped, ExternalShutdownException):
             return 0
         finally:
             signals.running()
             rclpy.try_shutdown()
-    return 0 if seen else 1
-
-
-def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        executor.spin_once(timeout_sec=SLICE)  # a timeout of nearly nothing would never end

@@ -1,4 +1,4 @@
-"""The content of a replay's metrics.json: every score of every task."""
+"""The content of a run's metrics.json: every score of every task."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def summarise(run: Run, clips: Mapping[str, ClipMetrics]) -> dict[str, Any]:
     """Metrics as a JSON object; shares are in [0, 1], and null where there is nothing to count.
 
     Args:
-        run: a replay.
+        run: whoever said it.
         clips: by task, what was found clip by clip.
     """
     first_ns, last_ns = run.span_ns
     stamps_ns = [update.stamp_ns for update in run.updates]
     grid_steps = max(1, (last_ns - first_ns) // run.clip.step_ns - run.clip.num_frames + 1)
-    held = [update.held_positions / run.clip.num_frames for update in run.updates]
-    compute_ms = [update.compute_ns / 1e6 for update in run.updates]
+    held = [u.held_positions / run.clip.num_frames for u in run.updates if u.held_positions is not None]
+    compute_ms = [u.compute_ns / 1e6 for u in run.updates if u.compute_ns is not None]
     late_ms = latencies_ms(run.updates_of(next(iter(run.tasks)))) if run.updates else []
     return {
         "updates": len(run.updates),
@@ -119,7 +119,10 @@ def _probability_scores(
     known = [i for i in labelled if true[i] in index]
     if not known:
         return {"map": None, "calibration_error": None}
-    rows: NDArray[np.float32] = np.stack([run.updates[i].probabilities[task] for i in known])
+    answers = run.answers(task)
+    rows: NDArray[np.float32] = np.stack([answers[i].probabilities[task] for i in known])
+    if np.isnan(rows).any():  # a live node names its top k
+        return {"map": None, "calibration_error": None}
     probabilities = torch.from_numpy(rows)
     targets = torch.tensor([index[true[i]] for i in known])
     by_class = multiclass_average_precision(probabilities, targets, len(labels), average=None)

@@ -23,7 +23,7 @@ class _Answers:
     targets: list[int] = field(default_factory=list)
 
 
-class ReplayClips:
+class MiddleWindows:
     """Looks at the window in the middle of each segment that is at least as long as a window.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,11 @@ class ReplaySettings:
     """Labels in each Classification."""
     filter: FilterSettings
     """Of the stable labels."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The parameters by the node's names."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "filter"}
+        return own | {f"filter.{name}": value for name, value in asdict(self.filter).items()}
 
     def load(self) -> Perceiver:
         """The pipeline, warmed up; raises what `load_perceiver` does."""

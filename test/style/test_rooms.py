@@ -28,8 +28,8 @@ ROOMS: dict[str, set[str]] = {
     "paper": OFFLINE | {"benchmark"},
     "benchmark": BELOW,
     "tabletop": {"frames"},
-    # Of probes/, what a head says of itself; of scores/, how the demo and the planner keep score.
-    "ros": {"frames", "perception", "probes", "scores", "runs"},
+    # Of probes/, what a head says of itself; of report/, the page that the demo leaves.
+    "ros": {"frames", "perception", "probes", "scores", "runs", "report"},
     # All; what needs ROS imports it when it is called.
     "cli": OFFLINE | {"benchmark", "paper", "report", "ros", "tabletop"},
 }

@@ -39,7 +39,7 @@
 
   const isWrong = (task, index) => {
     const truth = bandAt(task.truth, data.times[index]);
-    return truth !== null && truth !== task.top[index][0];
+    return truth !== null && task.top[index].length > 0 && truth !== task.top[index][0];
   };
 
   // ---- drawing ------------------------------------------------------------------------------------
@@ -129,7 +129,9 @@
       let end = i + 1;
       while (end <= last && task.top[end][0] === label && data.times[end] - data.times[end - 1] < 1) end++;
       const next = end <= last ? data.times[end] : duration;
-      drawBand(task, data.times[i], Math.min(next, data.times[end - 1] + 1), label, y, BAND, true);
+      if (label !== undefined) {  // a task may be silent where others answer
+        drawBand(task, data.times[i], Math.min(next, data.times[end - 1] + 1), label, y, BAND, true);
+      }
       i = end;
     }
     y += BAND;
@@ -142,7 +144,7 @@
     for (let i = first; i < data.times.length && data.times[i] <= view.to; i++) {
       const left = x(data.times[i]);
       const next = i + 1 < data.times.length ? x(Math.min(data.times[i + 1], data.times[i] + 1)) : left + 2;
-      const height = task.share[i][0] * (CURVE - 5);
+      const height = (task.share[i][0] || 0) * (CURVE - 5);
       const truth = bandAt(task.truth, data.times[i]);
       context.fillStyle = truth === null ? palette.other : truth === task.top[i][0] ? palette.right : palette.partner;
       context.fillRect(left, top + CURVE - 3 - height, Math.max(next - left, 0.6), height);
@@ -224,7 +226,7 @@
       });
       cell(row, "").append(list);
       cell(row, stable === null ? "–" : task.labels[stable]);
-      spoken.push(`${task.name} ${task.labels[task.top[selected][0]]}`);
+      spoken.push(`${task.name} ${task.labels[task.top[selected][0]] || "silent"}`);
     }
     canvas.setAttribute("aria-valuenow", time.toFixed(2));
     canvas.setAttribute("aria-valuetext", `${time.toFixed(2)} seconds: ${spoken.join(", ")}`);

@@ -119,6 +119,8 @@ class Pipeline:
             "tasks": ", ".join(self.tasks),
             "tasks_streaming": ", ".join(streaming.streaming_tasks),
             "streaming_memory_mb": f"{streaming.streaming_memory_mb:.1f}",
+            "window_frames": str(streaming.clip.num_frames),
+            "window_seconds": f"{streaming.clip.window_seconds:.9g}",
             "cameras": ", ".join(filter(None, self.cameras)),
             "image_transport": value_of(self._node, "image_transport"),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,8 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from step_ros.frames import typestore
-from step_ros.probes import HeadConfig
+from step_ros.perception.announcements import Announcement
+from step_ros.runs.run import RunTask
 
 CLASSIFICATION = "vision_msgs/msg/Classification"
 LABEL_INFO = "vision_msgs/msg/LabelInfo"
@@ -38,38 +39,32 @@ class PredictionBag:
     Args:
         path: of the file, which is replaced if it exists.
         node: full name of the node, such as ``/perception``.
-        heads: configs by task.
+        tasks: by name.
         start_ns: log time of the labels.
     """
 
-    def __init__(self, path: Path, node: str, heads: Mapping[str, HeadConfig], start_ns: int) -> None:
+    def __init__(self, path: Path, node: str, tasks: Mapping[str, RunTask], start_ns: int) -> None:
         self._path = path
         self._folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.stem}_"))
         self._writer = Writer(self._folder / path.stem, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
-        self._labels = {task: self._topic(f"{node}/{task}", CLASSIFICATION, latched=False) for task in heads}
+        self._labels = {task: self._topic(f"{node}/{task}", CLASSIFICATION, latched=False) for task in tasks}
         self._stable = {
-            task: self._topic(f"{node}/{task}/stable", CLASSIFICATION, latched=True) for task in heads
+            task: self._topic(f"{node}/{task}/stable", CLASSIFICATION, latched=True) for task in tasks
         }
-        for task, config in heads.items():
+        for task, described in tasks.items():
             connection = self._topic(f"{node}/{task}/labels", LABEL_INFO, latched=True)
-            self._write(connection, start_ns, _label_info(config, start_ns))
+            self._write(connection, start_ns, _label_info(described, start_ns))
 
-    def write(
-        self,
-        task: str,
-        results: Sequence[tuple[str, float]],
-        *,
-        stable: bool,
-        stamp_ns: int,
-        frame_id: str,
-        log_time_ns: int,
-    ) -> None:
+    def write(self, announcement: Announcement, *, frame_id: str, log_time_ns: int) -> None:
         """Add one Classification."""
         types = typestore().types
-        hypotheses = [types["vision_msgs/msg/ObjectHypothesis"](label, score) for label, score in results]
-        message = types[CLASSIFICATION](_header(stamp_ns, frame_id), hypotheses)
-        self._write((self._stable if stable else self._labels)[task], log_time_ns, message)
+        hypotheses = [
+            types["vision_msgs/msg/ObjectHypothesis"](label, score) for label, score in announcement.results
+        ]
+        message = types[CLASSIFICATION](_header(announcement.stamp_ns, frame_id), hypotheses)
+        topics = self._stable if announcement.stable else self._labels
+        self._write(topics[announcement.task], log_time_ns, message)
 
     def __enter__(self) -> PredictionBag:
         return self
@@ -110,7 +105,7 @@ def _header(stamp_ns: int, frame_id: str) -> Any:
     return types["std_msgs/msg/Header"](stamp, frame_id)
 
 
-def _label_info(config: HeadConfig, stamp_ns: int) -> Any:
+def _label_info(task: RunTask, stamp_ns: int) -> Any:
     types = typestore().types
-    classes = [types["vision_msgs/msg/VisionClass"](i, label) for i, label in enumerate(config.labels)]
-    return types[LABEL_INFO](_header(stamp_ns, ""), classes, config.rejection_threshold)
+    classes = [types["vision_msgs/msg/VisionClass"](i, label) for i, label in enumerate(task.labels)]
+    return types[LABEL_INFO](_header(stamp_ns, ""), classes, task.rejection_threshold)

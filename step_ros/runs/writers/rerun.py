@@ -1,64 +1,63 @@
-"""A replay in Rerun (https://rerun.io): images, confidences, labels and truth on one time line."""
+"""A run in Rerun (https://rerun.io): images, confidences, labels and truth on one time line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import cv2
 
-from step_ros.runs.replay import ReplayedUpdate
-from step_ros.scores.updates import UNLABELLED, TruthTimeline
+from step_ros.runs.moments import Moment
+from step_ros.runs.run import Run
 
 _QUALITY = 75
 
 
-class ReplayRerun:
-    """Writes a .rrd file while a replay goes on; a context manager.
+class RunRerun:
+    """Writes a .rrd file while a run goes on; a context manager.
 
     Args:
         path: of the file.
-        truth: by task.
+        run: whose truth is logged beside the labels.
 
     Raises:
         RuntimeError: rerun-sdk is not installed.
     """
 
-    def __init__(self, path: Path, truth: Mapping[str, TruthTimeline]) -> None:
+    def __init__(self, path: Path, run: Run) -> None:
         try:
             import rerun
         except ImportError as error:
             raise RuntimeError("rerun-sdk is not installed: pip install 'step_ros[rerun]'") from error
         self._rerun: Any = rerun
-        self._recording: Any = rerun.RecordingStream("step_ros_replay")
+        self._recording: Any = rerun.RecordingStream("step_ros_run")
         self._recording.save(path)
-        self._truth = truth
+        self._run = run
         self._shown: dict[str, str] = {}
 
-    def add(self, update: ReplayedUpdate) -> None:
+    def add(self, moment: Moment) -> None:
         """Log an update: the image, every task's probabilities, and labels when they change."""
         rerun, recording = self._rerun, self._recording
-        recording.set_time("stamp", timestamp=update.perception.stamp_ns / 1e9)
-        bgr = cv2.cvtColor(update.frame.rgb, cv2.COLOR_RGB2BGR)
-        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        recording.log("camera", rerun.EncodedImage(contents=jpeg.tobytes(), media_type="image/jpeg"))
-        for task, prediction in update.perception.predictions.items():
+        perception = self._run.perception(moment.update)
+        recording.set_time("stamp", timestamp=perception.stamp_ns / 1e9)
+        if moment.frame is not None:
+            bgr = cv2.cvtColor(moment.frame.rgb, cv2.COLOR_RGB2BGR)
+            _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+            recording.log("camera", rerun.EncodedImage(contents=jpeg.tobytes(), media_type="image/jpeg"))
+        for task, prediction in perception.predictions.items():
             recording.log(f"{task}/confidence", rerun.Scalars(prediction.confidence))
             self._log_change(f"{task}/said", prediction.label)
-            if task in self._truth:
-                true = self._truth[task].at(update.perception.stamp_ns)
+            if task in self._run.truth:
+                true = self._run.truth[task].at(perception.stamp_ns)
                 self._log_change(f"{task}/true", true)
                 if true in prediction.labels:
                     share = prediction.probability(true)
                     recording.log(f"{task}/probability_of_truth", rerun.Scalars(share))
-        for announcement in update.announcements:
-            if announcement.stable:
-                label = announcement.results[0][0] if announcement.results else UNLABELLED
-                self._log_change(f"{announcement.task}/stable", label)
+        for change in moment.update.changes:
+            self._log_change(f"{change.task}/stable", change.label)
 
-    def __enter__(self) -> ReplayRerun:
+    def __enter__(self) -> RunRerun:
         return self
 
     def __exit__(

@@ -1,10 +1,9 @@
-"""A replay as a video: the window's newest image with what is said of it, and the truth where it is known."""
+"""A run as a video: the window's newest image with what is said of it, and the truth where it is known."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -12,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from step_ros.perception import draw_overlay
+from step_ros.perception import Perception, draw_overlay
 from step_ros.perception.window_strip import WindowStrip
-from step_ros.runs.replay import ReplayedUpdate
+from step_ros.runs.moments import Moment
+from step_ros.runs.run import Run
 from step_ros.runs.writers.video_file import write_video
-from step_ros.scores.updates import UNLABELLED, TruthTimeline
+from step_ros.scores.updates import UNLABELLED
 
 Rgb = NDArray[np.uint8]
 
@@ -27,16 +27,16 @@ _WAITING = 8  # pictures that may wait for the encoder
 _RIGHT, _WRONG = (110, 220, 120), (255, 130, 100)
 
 
-class ReplayVideo:
-    """Writes an mp4 while a replay goes on; a context manager.
+class RunVideo:
+    """Writes an mp4 while a run goes on; a context manager.
 
     Args:
         path: of the file.
-        truth: by task; drawn below the labels, green where they agree.
+        run: whose truth is drawn below the labels, green where they agree.
     """
 
-    def __init__(self, path: Path, truth: Mapping[str, TruthTimeline]) -> None:
-        self._truth = truth
+    def __init__(self, path: Path, run: Run) -> None:
+        self._of = run
         self._strip = WindowStrip()
         self._last_ns = -1
         self._pictures: queue.Queue[tuple[int, Rgb] | None] = queue.Queue(_WAITING)
@@ -44,7 +44,7 @@ class ReplayVideo:
         self._thread = threading.Thread(target=self._run, args=(path,), name="video", daemon=True)
         self._thread.start()
 
-    def add(self, update: ReplayedUpdate) -> None:
+    def add(self, moment: Moment) -> None:
         """Draw and encode an update's image.
 
         Raises:
@@ -52,17 +52,21 @@ class ReplayVideo:
         """
         if self._error is not None:
             raise self._error
-        if update.frame.stamp_ns <= self._last_ns:  # the recording began again: a video's time cannot
+        frame = moment.frame
+        if (
+            frame is None or frame.stamp_ns <= self._last_ns
+        ):  # the recording began again: a video's time cannot
             return
-        self._last_ns = update.frame.stamp_ns
-        rgb = _for_codec(update.frame.rgb)
-        self._strip.add(update.frame.stamp_ns, rgb)
-        thumbnails = self._strip.thumbnails(update.perception.window_start_ns, rgb.shape[1])
-        picture = draw_overlay(rgb, update.perception, thumbnails=thumbnails)
-        self._draw_truth(picture, update)
-        self._pictures.put((update.frame.stamp_ns, picture))
+        self._last_ns = frame.stamp_ns
+        rgb = _for_codec(frame.rgb)
+        self._strip.add(frame.stamp_ns, rgb)
+        perception = self._of.perception(moment.update)
+        thumbnails = self._strip.thumbnails(perception.window_start_ns, rgb.shape[1])
+        picture = draw_overlay(rgb, perception, thumbnails=thumbnails)
+        self._draw_truth(picture, perception)
+        self._pictures.put((frame.stamp_ns, picture))
 
-    def __enter__(self) -> ReplayVideo:
+    def __enter__(self) -> RunVideo:
         return self
 
     def __exit__(
@@ -81,18 +85,19 @@ class ReplayVideo:
             while self._pictures.get() is not None:  # nobody may wait for room that never comes
                 pass
 
-    def _draw_truth(self, picture: Rgb, update: ReplayedUpdate) -> None:
+    def _draw_truth(self, picture: Rgb, perception: Perception) -> None:
         height, width = picture.shape[:2]
         scale = max(width / 1000, 0.36)
         row = round(36 * scale)
         known = {
             task: label
-            for task, timeline in self._truth.items()
-            if (label := timeline.at(update.perception.stamp_ns)) != UNLABELLED
+            for task, timeline in self._of.truth.items()
+            if (label := timeline.at(perception.stamp_ns)) != UNLABELLED
         }
         bottom = round(0.73 * height)  # above the strip of thumbnails
         for place, (task, label) in enumerate(reversed(known.items())):
-            right = update.perception.predictions[task].label == label
+            said = perception.predictions.get(task)
+            right = said is not None and said.label == label
             text = f"true: {label}".replace("_", " ")
             (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
             top = bottom - row * (place + 1)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +13,7 @@ Rgb = NDArray[np.uint8]
 
 
 def write_video(path: Path, pictures: Iterable[tuple[int, Rgb]], *, fps: int = 30) -> int:
-    """Write an mp4: H.264 where PyAV is installed (extra `video`), else MPEG-4 part 2 by OpenCV.
-
-    Every player and browser shows the former; VLC, mpv and most others the latter.
+    """Write an mp4 in H.264, which every player and browser shows.
 
     Args:
         path: the file; overwritten if it exists.
@@ -31,9 +28,7 @@ def write_video(path: Path, pictures: Iterable[tuple[int, Rgb]], *, fps: int = 3
         OSError: the file cannot be written.
         ValueError: there are no pictures, or their sizes are odd or differ.
     """
-    frames = _checked(_at_constant_rate(pictures, fps))
-    write = _write_h264 if importlib.util.find_spec("av") else _write_mpeg4
-    count = write(path, frames, fps)
+    count = _write_h264(path, _checked(_at_constant_rate(pictures, fps)), fps)
     if not count:
         raise ValueError(f"there are no pictures to write to {path}")
     return count
@@ -66,8 +61,6 @@ def _checked(frames: Iterable[Rgb]) -> Iterator[Rgb]:
 
 
 def _write_h264(path: Path, frames: Iterator[Rgb], fps: int) -> int:
-    import av
-
     count = 0
     first = next(frames, None)
     if first is None:
@@ -81,24 +74,6 @@ def _write_h264(path: Path, frames: Iterator[Rgb], fps: int) -> int:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             count += 1
         container.mux(stream.encode(None))
-    return count
-
-
-def _write_mpeg4(path: Path, frames: Iterator[Rgb], fps: int) -> int:
-    count = 0
-    first = next(frames, None)
-    if first is None:
-        return 0
-    height, width = first.shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
-    if not writer.isOpened():
-        raise OSError(f"OpenCV cannot write {path}: the folder must exist and be writable")
-    try:
-        for frame in _chain(first, frames):
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-            count += 1
-    finally:
-        writer.release()
     return count
 
 

@@ -1,0 +1,84 @@
+"""The process behind `step-ros listen`: signals and exit codes around a live run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import rclpy
+from rich.console import Console
+
+from step_ros.ros.listener import Listener
+from step_ros.ros.live_run import ListenError, ListenOptions, listen
+from step_ros.ros.processes.environment import process_environment
+from step_ros.ros.processes.stop_signals import Stopped, StopSignals
+from step_ros.ros.watch import Dashboard
+from step_ros.runs.metrics_table import metrics_table
+from step_ros.runs.recorder import MakeWriter
+
+START_TIMEOUT = 120.0
+"""Seconds that the node may take until it is ready."""
+
+
+def listen_until_stopped(
+    node: str, out: Path, options: ListenOptions, seconds: float, also: Sequence[str]
+) -> int:
+    """Listen to a node for some time, or until Ctrl-C, and print what it is worth.
+
+    Args:
+        node: its full name.
+        out: folder to write to.
+        options: what is kept.
+        seconds: from the moment on at which the node is ready; 0 is until Ctrl-C.
+        also: ``video`` and ``rerun``.
+
+    Returns:
+        The exit code: 1 if there was nothing to listen to or the truth cannot be used.
+    """
+    os.environ.update(process_environment(os.environ))
+    end: float | None = None
+
+    def is_over(listener: Listener) -> bool:
+        nonlocal end
+        end = end or time.monotonic() + (seconds or float("inf"))
+        return time.monotonic() > end
+
+    with StopSignals() as signals:
+        try:
+            rclpy.init(args=[])
+            signals.running()
+            with Dashboard(whole_screen=False) as dashboard:
+                found = listen(
+                    node,
+                    out,
+                    options,
+                    until=is_over,
+                    start_timeout=START_TIMEOUT,
+                    on_turn=dashboard.show,
+                    also=_writers(also),
+                )
+        except Stopped:
+            return 130
+        except (ListenError, OSError, ValueError, RuntimeError) as error:
+            print(f"step-ros listen: {error}", file=sys.stderr)
+            return 1
+        finally:
+            signals.running()
+            rclpy.try_shutdown()
+    for folder, metrics in found.items():
+        Console().print(metrics_table(metrics), f"{folder}", highlight=False)
+    return 0
+
+
+def _writers(names: Sequence[str]) -> dict[str, MakeWriter]:
+    from step_ros.runs.writers.rerun import RunRerun
+    from step_ros.runs.writers.video import RunVideo
+
+    files: dict[str, tuple[str, MakeWriter]] = {
+        "video": ("annotated.mp4", RunVideo),
+        "rerun": ("replay.rrd", RunRerun),
+    }
+    return dict(files[name] for name in names)

@@ -1,0 +1,169 @@
+"""Writes a run to its folder while it is being said."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Protocol
+
+from step_ros.runs.evaluate import summarise
+from step_ros.runs.moments import Moment
+from step_ros.runs.run import (
+    METRICS,
+    PREDICTIONS_BAG,
+    PREDICTIONS_CSV,
+    PREDICTIONS_JSONL,
+    REPORT,
+    RUN,
+    Run,
+    update_line,
+    write_run,
+)
+from step_ros.runs.writers.bag import PredictionBag
+from step_ros.runs.writers.csv import write_csv
+from step_ros.scores.clips import ClipMetrics
+
+_log = logging.getLogger("step_ros")
+
+
+class RunWriter(Protocol):
+    """A context manager that writes one more file, such as `RunVideo`."""
+
+    def add(self, moment: Moment) -> None:
+        """Take the next moment."""
+
+    def __enter__(self) -> RunWriter: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+MakeWriter = Callable[[Path, Run], RunWriter]
+"""Makes a writer for a file's path and the run, of which tasks and truth are known by then."""
+
+NOTHING_ELSE: Mapping[str, MakeWriter] = MappingProxyType({})
+
+
+class RunRecorder:
+    """Keeps a run in a folder: the node's topics, all probabilities, a csv, scores; run.json comes last.
+
+    A context manager; an earlier run in the folder is replaced. What the package's log warns of meanwhile
+    stands in the run.
+
+    Args:
+        run: to be filled; its tasks are known.
+        out: folder, made if it does not exist.
+        node: full name of the node that said it, or would have.
+        start_ns: when the recording begins.
+        also: further files by name, and what writes them.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        out: Path,
+        *,
+        node: str,
+        start_ns: int,
+        also: Mapping[str, MakeWriter] = NOTHING_ELSE,
+    ) -> None:
+        self.run = run
+        self._out = out
+        self._node = node
+        self._start_ns = start_ns
+        self._also = also
+        self._stack = ExitStack()
+        self._writers: list[RunWriter] = []
+
+    def add(self, moment: Moment) -> None:
+        """Take the next moment."""
+        self.run.updates.append(moment.update)
+        self._lines.write(update_line(moment.update) + "\n")
+        for announcement in moment.announcements:
+            self._predictions.write(
+                announcement, frame_id=moment.frame_id, log_time_ns=moment.update.log_time_ns
+            )
+        for writer in self._writers:
+            writer.add(moment)
+
+    def finish(self, clips: Mapping[str, ClipMetrics] = MappingProxyType({})) -> dict[str, Any]:
+        """Score the run, once it is whole, and write what stands for all of it.
+
+        Args:
+            clips: by task, what was found clip by clip.
+
+        Returns:
+            The metrics, as in metrics.json.
+        """
+        metrics = summarise(self.run, clips)
+        (self._out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_csv(self.run, self._out / PREDICTIONS_CSV)
+        write_run(self.run, self._out)
+        return metrics
+
+    def __enter__(self) -> RunRecorder:
+        self._out.mkdir(parents=True, exist_ok=True)
+        for old in (RUN, METRICS, REPORT):  # they must not pass for this run's
+            (self._out / old).unlink(missing_ok=True)
+        enter = self._stack.enter_context
+        try:
+            enter(_Warnings(self.run.warnings))
+            self._predictions = enter(
+                PredictionBag(self._out / PREDICTIONS_BAG, self._node, self.run.tasks, self._start_ns)
+            )
+            self._lines = enter((self._out / PREDICTIONS_JSONL).open("w", encoding="utf-8"))
+            self._writers = [enter(make(self._out / name, self.run)) for name, make in self._also.items()]
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+
+class _Warnings(logging.Handler):
+    """Collects what the package's log warns of meanwhile, each once."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__(level=logging.WARNING)
+        self._found = found
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self._found:
+            self._found.append(message)
+
+    def __enter__(self) -> _Warnings:
+        _log.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _log.removeHandler(self)
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of what decides about a run: Python, these packages where they are installed, and the machine."""
+    installed = {name: _version(name) for name in ("step_ros", "torch", "transformers", "numpy", *packages)}
+    return {
+        "python": platform.python_version(),
+        **{name: version for name, version in installed.items() if version},
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

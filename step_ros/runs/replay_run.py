@@ -1,0 +1,178 @@
+"""A recording, replayed through the node's pipeline, as a run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from step_ros.frames import BagError, read_bag_frames
+from step_ros.frames.bags.storage import open_bag
+from step_ros.perception import Perceiver
+from step_ros.runs.middle_windows import MiddleWindows
+from step_ros.runs.moments import Moment, stable_label
+from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, versions
+from step_ros.runs.replay import ImageTopic, Replay, ReplayedUpdate
+from step_ros.runs.run import REPLAY, Run, RunTask, RunUpdate
+from step_ros.runs.settings import NODE, ReplaySettings
+from step_ros.runs.truth import TruthError, check_truth, read_truth_csv, read_truth_topics
+from step_ros.scores.updates import TruthTimeline
+
+_log = logging.getLogger("step_ros")
+
+
+@dataclass(frozen=True)
+class TruthSource:
+    """Where the truth stands."""
+
+    topics: str = "/truth"
+    """Prefix of a bag's topics, one a task."""
+    csv: Path | None = None
+    """A csv of segments, which then is what counts."""
+
+
+def replay_to_run(
+    bag: Path,
+    topic: ImageTopic,
+    perceiver: Perceiver,
+    settings: ReplaySettings,
+    truth_source: TruthSource,
+    out: Path,
+    *,
+    rate: float = 0.0,
+    also: Mapping[str, MakeWriter] = NOTHING_ELSE,
+    on_update: Callable[[Replay, ReplayedUpdate], None] | None = None,
+) -> dict[str, Any]:
+    """Replay a recording and keep the run in `out`, see `RunRecorder`.
+
+    Args:
+        bag: folder or file.
+        topic: its images.
+        perceiver: the pipeline.
+        settings: the node's parameters.
+        truth_source: what to compare with.
+        out: made if it does not exist; an earlier run in it is replaced.
+        rate: seconds of the recording a second; 0 is as fast as can be.
+        also: further files by name, and what writes them, given its path and the run.
+        on_update: called after each update.
+
+    Returns:
+        The metrics, as in metrics.json.
+
+    Raises:
+        BagError: no image of the bag can be used.
+        TruthError: the csv cannot be used, or nothing in it overlaps the images.
+    """
+    span_ns = recorded_span_ns(bag, topic)
+    run = Run(
+        said_by=REPLAY,
+        recording=str(bag.resolve()),
+        image_topic=topic.name,
+        clip=perceiver.clip,
+        tasks={task: RunTask.of(head.config) for task, head in perceiver.heads.items()},
+        span_ns=span_ns,
+        settings=settings.to_json(),
+    )
+    run.truth = _truth(bag, run, truth_source)
+    clips = MiddleWindows(perceiver, run.truth, span_ns[1])
+    replay = Replay(bag, topic.name, perceiver, settings, rate=rate)
+    started = time.perf_counter()
+    with RunRecorder(run, out, node=f"/{NODE}", start_ns=span_ns[0], also=also) as recorder:
+        for update in replay:
+            recorder.add(_moment(update))
+            clips.look(update.perception, update.window_tokens)
+            if on_update is not None:
+                on_update(replay, update)
+        if not run.updates:
+            _log.warning(
+                "no window was whole: the images span %.2f s, a window %.2f s, and at most %d of its %d "
+                "positions may be held",
+                *((span_ns[1] - span_ns[0]) / 1e9, run.clip.window_ns / 1e9),
+                *(settings.max_held if settings.max_held >= 0 else run.clip.num_frames // 2,),
+                run.clip.num_frames,
+            )
+    seconds = time.perf_counter() - started
+    run.span_ns = replay.span_ns or span_ns
+    run.clips = clips.said()
+    run.frames = replay.counts
+    run.facts = _facts(perceiver, truth_source, replay, run, seconds)
+    return recorder.finish(clips.metrics())
+
+
+def recorded_span_ns(bag: Path, topic: ImageTopic) -> tuple[int, int]:
+    """Stamps of the first and the last image that can be decoded.
+
+    Raises:
+        BagError: none can.
+    """
+    first = next(iter(read_bag_frames(bag, topic.name)), None)
+    if first is None:
+        raise BagError(f"{topic.name} of {bag} has no messages that can be read")
+    storage = open_bag(bag)
+    try:
+        last_log_ns = max(log_time_ns for log_time_ns, _ in storage.messages(topic.name))
+    finally:
+        storage.close()
+    # Headers run as far ahead as the recorder's clock does.
+    return first.stamp_ns, max(first.stamp_ns, first.stamp_ns + last_log_ns - first.log_time_ns)
+
+
+def _truth(bag: Path, run: Run, source: TruthSource) -> dict[str, TruthTimeline]:
+    if source.csv is not None:
+        return usable_truth(run, read_truth_csv(source.csv, run.span_ns[0], tuple(run.tasks)), required=True)
+    return usable_truth(run, read_truth_topics(bag, tuple(run.tasks), source.topics))
+
+
+def usable_truth(
+    run: Run, truth: dict[str, TruthTimeline], *, required: bool = False
+) -> dict[str, TruthTimeline]:
+    """The truth that overlaps a run; of what does not fit, a warning.
+
+    Raises:
+        TruthError: some is required, and there is none.
+    """
+    labels = {task: run.tasks[task].labels for task in truth}
+    wrong = check_truth(truth, labels, run.span_ns)
+    for sentence in wrong:
+        _log.warning("%s", sentence)
+        if sentence not in run.warnings:
+            run.warnings.append(sentence)
+    usable = {task: timeline for task, timeline in truth.items() if timeline.overlaps(*run.span_ns)}
+    if required and not usable:
+        raise TruthError("; ".join(wrong))
+    return usable
+
+
+def _moment(update: ReplayedUpdate) -> Moment:
+    perception = update.perception
+    said = RunUpdate(
+        stamp_ns=perception.stamp_ns,
+        received_ns=update.trigger_ns + update.compute_ns,
+        log_time_ns=update.log_time_ns,
+        probabilities={task: prediction.probabilities for task, prediction in perception.predictions.items()},
+        changes=tuple(stable_label(a) for a in update.announcements if a.stable),
+        window_start_ns=perception.window_start_ns,
+        compute_ns=update.compute_ns,
+        held_positions=perception.held_positions,
+    )
+    return Moment(said, update.announcements, update.frame, update.frame_id)
+
+
+def _facts(
+    perceiver: Perceiver, truth_source: TruthSource, replay: Replay, run: Run, seconds: float
+) -> dict[str, Any]:
+    engine = perceiver.backbone.engine
+    recorded = (run.span_ns[1] - run.span_ns[0]) / 1e9
+    return {
+        "backbone": str(perceiver.backbone.identity),
+        "engine": f"{engine.name}, {engine.precision}",
+        "device": str(perceiver.backbone.device),
+        "truth_source": str(truth_source.csv) if truth_source.csv else truth_source.topics,
+        "restarts": replay.restarts,
+        "replay_seconds": round(seconds, 3),
+        "real_time_factor": round(recorded / seconds, 2),
+        "versions": versions(),
+    }
