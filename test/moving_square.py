@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin
 
 from step_ros.backbones import Backbone
-from step_ros.frames import ClipSpec, typestore
+from step_ros.frames import ClipSpec
+from step_ros.frames.bags.messages import (
+    CLASSIFICATION,
+    COMPRESSED_IMAGE,
+    classification,
+    compressed_image,
+    image,
+)
+from step_ros.frames.bags.writing import new_bag
 from step_ros.probes import Head, HeadConfig, ProbeConfig
 
 from .tiny_models import save_vit
@@ -80,44 +87,28 @@ def write_recording(
 
     `images` are topics and their types.
     """
-    images = {CAMERA: "sensor_msgs/msg/CompressedImage"} if images is None else images
-    store = typestore()
-    types = store.types
-    Time, Header = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
-
-    def header(stamp_ns: int) -> Any:
-        return Header(Time(stamp_ns // 10**9, stamp_ns % 10**9), "camera")
-
-    truth_type = "vision_msgs/msg/Classification"
-    hypothesis = types["vision_msgs/msg/ObjectHypothesis"]
-    with Writer(path, version=9, storage_plugin=storage) as writer:
-        cameras = [
-            (writer.add_connection(name, kind, typestore=store), kind) for name, kind in images.items()
-        ]
-        truths = {
-            task: writer.add_connection(f"/truth/{task}", truth_type, typestore=store)
-            for task in LABELS
-            if truth
-        }
+    images = {CAMERA: COMPRESSED_IMAGE} if images is None else images
+    with new_bag(path, storage=storage) as bag:
+        for topic, kind in images.items():
+            bag.add_topic(topic, kind)
+        for task in LABELS if truth else ():
+            bag.add_topic(f"/truth/{task}", CLASSIFICATION)
         for index in range(round(seconds * RATE)):
             stamp_ns = START_NS + round(index * 1e9 / RATE)
-            if index % round(SEGMENT_SECONDS * RATE) == 0:
+            if truth and index % round(SEGMENT_SECONDS * RATE) == 0:
                 label = SCRIPT[min(index // round(SEGMENT_SECONDS * RATE), len(SCRIPT) - 1)]
-                for task, connection in truths.items():
+                onset_ns = stamp_ns + round(truth_shift_s * 1e9)
+                for task in LABELS:
                     shown = label if task == "motion" else "idle" if label == "idle" else "square"
-                    onset_ns = stamp_ns + round(truth_shift_s * 1e9)
-                    message = types[truth_type](header(onset_ns), [hypothesis(shown, 1.0)])
-                    writer.write(connection, stamp_ns, store.serialize_cdr(message, truth_type))
+                    bag.write(f"/truth/{task}", stamp_ns, classification([(shown, 1.0)], onset_ns, "camera"))
             rgb = picture(index / RATE)
-            for connection, kind in cameras:
-                if kind.endswith("CompressedImage"):
-                    _, file = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-                    data = file.ravel()[: 40 if index in broken else None]
-                    image = types[kind](header(stamp_ns), "png", data)
+            for topic, kind in images.items():
+                if kind == COMPRESSED_IMAGE:
+                    _, png = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+                    data = png.ravel()[: 40 if index in broken else None]
+                    bag.write(topic, stamp_ns, compressed_image(data, "png", stamp_ns, "camera"))
                 else:
-                    rows, columns = rgb.shape[:2]
-                    image = types[kind](header(stamp_ns), rows, columns, "rgb8", 0, 3 * columns, rgb.ravel())
-                writer.write(connection, stamp_ns, store.serialize_cdr(image, kind))
+                    bag.write(topic, stamp_ns, image(rgb, stamp_ns, "camera"))
     return path
 
 

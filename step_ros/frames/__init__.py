@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from step_ros.frames.bags.reading import BagError, RecordedFrame, image_topics, read_bag_frames, typestore
+from step_ros.frames.bags.messages import typestore
+from step_ros.frames.bags.reading import BagError, RecordedFrame, image_topics, read_bag_frames
 from step_ros.frames.clip import ClipSpec, GridSampler, Sampled
 from step_ros.frames.frame import Frame
 from step_ros.frames.image_error import IMAGE_ERROR_CAUSES, ImageError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
 
-from step_ros.frames.bags.reading import typestore
+from step_ros.frames.bags.messages import CLASSIFICATION, COMPRESSED_IMAGE, classification, compressed_image
+from step_ros.frames.bags.writing import new_bag
 from step_ros.tabletop.appearance import Appearance
 from step_ros.tabletop.labels import TASKS
 from step_ros.tabletop.render import SceneRenderer
@@ -51,25 +51,13 @@ def write_scene_bag(
     rng = np.random.default_rng([seed, 99])
     scene = Scene(rng, seconds, num_objects=3, pace=pace)
     appearance = Appearance(rng, split, shadows=1.0)
-    store = typestore()
-    types = store.types
-    Header, Time = types["std_msgs/msg/Header"], types["builtin_interfaces/msg/Time"]
-    Image = types["sensor_msgs/msg/CompressedImage"]
-    Classification = types["vision_msgs/msg/Classification"]
-    Hypothesis = types["vision_msgs/msg/ObjectHypothesis"]
-
-    def header(stamp: int):  # type: ignore[no-untyped-def]
-        return Header(Time(stamp // 10**9, stamp % 10**9), FRAME_ID)
-
     with (
-        Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer,
+        new_bag(path) as bag,
         SceneRenderer(scene, appearance, height=size[0], width=size[1], samples=4) as renderer,
     ):
-        images = writer.add_connection(IMAGE_TOPIC, Image.__msgtype__, typestore=store)
-        truths = {
-            t: writer.add_connection(f"/truth/{t}", Classification.__msgtype__, typestore=store)
-            for t in TASKS
-        }
+        bag.add_topic(IMAGE_TOPIC, COMPRESSED_IMAGE)
+        for task in TASKS:
+            bag.add_topic(f"/truth/{task}", CLASSIFICATION)
         segments = iter(scene.segments)
         upcoming = next(segments, None)
         for index in range(int(scene.seconds * rate)):
@@ -77,14 +65,15 @@ def write_scene_bag(
             stamp = START_NS + round(t * 1e9)
             while upcoming is not None and upcoming.start <= t:
                 onset = START_NS + round(upcoming.start * 1e9)
-                for task, connection in truths.items():
-                    truth = Classification(header(onset), [Hypothesis(upcoming.labels[task], 1.0)])
-                    writer.write(connection, stamp, store.serialize_cdr(truth, Classification.__msgtype__))
+                for task in TASKS:
+                    truth = classification([(upcoming.labels[task], 1.0)], onset, FRAME_ID)
+                    bag.write(f"/truth/{task}", stamp, truth)
                 upcoming = next(segments, None)
             bgr = cv2.cvtColor(renderer.frame(t), cv2.COLOR_RGB2BGR)
             _, jpeg = cv2.imencode(
                 ".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
             )
-            image = Image(header(stamp), "rgb8; jpeg compressed bgr8", jpeg.ravel())
-            writer.write(images, stamp, store.serialize_cdr(image, Image.__msgtype__))
+            bag.write(
+                IMAGE_TOPIC, stamp, compressed_image(jpeg, "rgb8; jpeg compressed bgr8", stamp, FRAME_ID)
+            )
     return scene

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import Reader
 
-from step_ros.frames import typestore
+from step_ros.frames.bags.writing import new_bag
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -47,14 +47,10 @@ def commands(page: Path) -> list[str]:
 
 def first_seconds(bag: Path, out: Path) -> None:
     """Copy the beginning of a recording."""
-    with Reader(bag) as reader, Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        copies = {
-            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=typestore())
-            for c in reader.connections
-        }
+    with Reader(bag) as reader, new_bag(out) as copy:
         for connection, time_ns, data in reader.messages():
             if time_ns <= reader.start_time + SECONDS * 1e9:
-                writer.write(copies[connection.topic], time_ns, data)
+                copy.write_cdr(connection.topic, connection.msgtype, time_ns, data)
 
 
 @pytest.fixture(scope="module")

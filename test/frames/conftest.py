@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from step_ros.frames import typestore
+from step_ros.frames.bags.messages import header, typestore
+from step_ros.frames.bags.writing import new_bag
 
 
 class RosbagsMessages:
@@ -24,9 +25,8 @@ class RosbagsMessages:
     def _round_trip(self, msgtype: str, *, data: bytes, **fields: Any) -> Any:
         import numpy as np
 
-        types = typestore().types
-        header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](1, 2), "camera")
-        message = types[msgtype](header=header, data=np.frombuffer(data, np.uint8), **fields)
+        stamped = header(1_000_000_002, "camera")
+        message = typestore().types[msgtype](header=stamped, data=np.frombuffer(data, np.uint8), **fields)
         return typestore().deserialize_cdr(typestore().serialize_cdr(message, msgtype), msgtype)
 
 
@@ -64,25 +64,24 @@ def rosbags_messages() -> RosbagsMessages:
 
 @pytest.fixture
 def write_bag(tmp_path: Any) -> Callable[..., Any]:
-    """Writes a bag of ``(topic, msgtype, log_time_ns, message)`` and returns its folder."""
-    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+    """Writes a bag of ``(topic, log_time_ns, message)`` and returns its folder."""
+    from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
     def write(
-        recorded: list[tuple[str, str, int, Any]],
+        recorded: list[tuple[str, int, Any]],
         *,
         storage: str = "mcap",
         compression: str = "none",
         name: str = "bag",
     ) -> Any:
-        writer = Writer(tmp_path / name, version=9, storage_plugin=StoragePlugin[storage.upper()])
-        writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
-        with writer:
-            connections: dict[str, Any] = {}
-            for topic, msgtype, log_time_ns, message in recorded:
-                if topic not in connections:
-                    connections[topic] = writer.add_connection(topic, msgtype, typestore=typestore())
-                data = typestore().serialize_cdr(message, msgtype)
-                writer.write(connections[topic], log_time_ns, data)
-        return tmp_path / name
+        folder = tmp_path / name
+        kinds = {
+            "storage": StoragePlugin[storage.upper()],
+            "compression": CompressionMode[compression.upper()],
+        }
+        with new_bag(folder, **kinds) as bag:
+            for topic, log_time_ns, message in recorded:
+                bag.write(topic, log_time_ns, message)
+        return folder
 
     return write

@@ -28,11 +28,18 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
-from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+from rosbags.rosbag2 import StoragePlugin  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from step_ros.backbones import Backbone  # noqa: E402
-from step_ros.frames import ClipSpec, typestore  # noqa: E402
+from step_ros.frames import ClipSpec  # noqa: E402
+from step_ros.frames.bags.messages import (  # noqa: E402
+    CLASSIFICATION,
+    COMPRESSED_IMAGE,
+    classification,
+    compressed_image,
+)
+from step_ros.frames.bags.writing import new_bag  # noqa: E402
 from step_ros.probes import Head, HeadConfig, ProbeConfig  # noqa: E402
 from step_ros.ros.messages import stamp_of  # noqa: E402
 from step_ros.ros.processes.environment import process_environment  # noqa: E402
@@ -118,31 +125,21 @@ def picture(index: int) -> np.ndarray:
 
 def write_bag(path: Path, *, seconds: float, storage: StoragePlugin = StoragePlugin.MCAP) -> Path:
     """Images at 30 Hz, and truth that changes every second."""
-    store = typestore()
-    types = store.types
-
-    def header(stamp_ns: int) -> Any:
-        stamp = types["builtin_interfaces/msg/Time"](stamp_ns // 10**9, stamp_ns % 10**9)
-        return types["std_msgs/msg/Header"](stamp, FRAME_ID)
-
-    image_type, truth_type = "sensor_msgs/msg/CompressedImage", "vision_msgs/msg/Classification"
-    hypothesis = types["vision_msgs/msg/ObjectHypothesis"]
-    with Writer(path, version=9, storage_plugin=storage) as writer:
-        images = writer.add_connection("/camera/image_raw/compressed", image_type, typestore=store)
-        truths = {
-            task: writer.add_connection(f"/truth/{task}", truth_type, typestore=store) for task in LABELS
-        }
+    camera = "/camera/image_raw/compressed"
+    with new_bag(path, storage=storage) as bag:
+        bag.add_topic(camera, COMPRESSED_IMAGE)
+        for task in LABELS:
+            bag.add_topic(f"/truth/{task}", CLASSIFICATION)
         for index in range(round(seconds * RATE)):
             stamp_ns = START_NS + round(index * 1e9 / RATE)
             if index % RATE == 0:
                 for task, labels in LABELS.items():
                     label = labels[index // RATE % len(labels)]
-                    truth = types[truth_type](header(stamp_ns), [hypothesis(label, 1.0)])
-                    writer.write(truths[task], stamp_ns, store.serialize_cdr(truth, truth_type))
+                    bag.write(f"/truth/{task}", stamp_ns, classification([(label, 1.0)], stamp_ns, FRAME_ID))
             bgr = cv2.cvtColor(picture(index), cv2.COLOR_RGB2BGR)
             _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 80])
-            image = types[image_type](header(stamp_ns), "rgb8; jpeg compressed bgr8", jpeg.ravel())
-            writer.write(images, stamp_ns, store.serialize_cdr(image, image_type))
+            image = compressed_image(jpeg, "rgb8; jpeg compressed bgr8", stamp_ns, FRAME_ID)
+            bag.write(camera, stamp_ns, image)
     return path
 
 

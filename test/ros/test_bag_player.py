@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 from vision_msgs.msg import Classification
 
-from step_ros.frames import typestore
+from step_ros.frames.bags.messages import COMPRESSED_IMAGE, STRING, compressed_image, typestore
 from step_ros.frames.bags.recording import read_messages, read_stamp, read_topics, write_stamp
+from step_ros.frames.bags.writing import new_bag
 from step_ros.ros.messages import nanoseconds_of
 
 
@@ -33,13 +32,10 @@ def test_messages_of_all_topics_come_in_the_order_of_recording(recording: Any) -
 @pytest.mark.parametrize("little_endian", [True, False], ids=["little-endian", "big-endian"])
 def test_only_the_stamp_changes(little_endian: bool) -> None:
     store = typestore()
-    types = store.types
-    msgtype = "sensor_msgs/msg/CompressedImage"
-    header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](12, 34), "camera")
-    message = types[msgtype](header, "jpeg", np.arange(7, dtype=np.uint8))
-    cdr = bytes(store.serialize_cdr(message, msgtype, little_endian=little_endian))
+    message = compressed_image(np.arange(7, dtype=np.uint8), "jpeg", 12_000_000_034, "camera")
+    cdr = bytes(store.serialize_cdr(message, COMPRESSED_IMAGE, little_endian=little_endian))
     assert read_stamp(cdr) == 12_000_000_034
-    patched = store.deserialize_cdr(write_stamp(cdr, 1_700_000_000_123_456_789), msgtype)
+    patched = store.deserialize_cdr(write_stamp(cdr, 1_700_000_000_123_456_789), COMPRESSED_IMAGE)
     assert (patched.header.stamp.sec, patched.header.stamp.nanosec) == (1_700_000_000, 123_456_789)
     assert (patched.header.frame_id, patched.format) == ("camera", "jpeg")
     assert patched.data.tolist() == list(range(7))
@@ -51,25 +47,12 @@ def test_a_message_too_short_for_a_header_is_refused() -> None:
 
 
 def test_the_recorded_quality_of_service_is_read(tmp_path: Path) -> None:
-    never = QosTime(0, 0)
-    latched = Qos(
-        QosHistory.KEEP_LAST,
-        1,
-        QosReliability.RELIABLE,
-        QosDurability.TRANSIENT_LOCAL,
-        never,
-        never,
-        QosLiveliness.AUTOMATIC,
-        never,
-        False,
-    )
-    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        for name, offers in (("/map", [latched]), ("/unknown", [])):
-            writer.add_connection(
-                name, "std_msgs/msg/String", typestore=typestore(), offered_qos_profiles=offers
-            )
+    with new_bag(tmp_path / "bag") as bag:
+        bag.add_topic("/map", STRING, latched=True)
+        bag.add_topic("/words", STRING, latched=False)
+        bag.add_topic("/unknown", STRING)
     found = {topic.name: (topic.reliable, topic.latched) for topic in read_topics(tmp_path / "bag")}
-    assert found == {"/map": (True, True), "/unknown": (None, None)}
+    assert found == {"/map": (True, True), "/words": (True, False), "/unknown": (None, None)}
 
 
 def test_a_playback_happens_now(graph: Any, recording: Any) -> None:

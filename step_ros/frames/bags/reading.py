@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -11,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
+from step_ros.frames.bags.messages import COMPRESSED_IMAGE, IMAGE, stamp_ns_of, typestore
 from step_ros.frames.bags.storage import BagError, Storage, Topic, open_bag
 from step_ros.frames.clip import ClipSpec
 from step_ros.frames.frame import Frame
 from step_ros.frames.image_error import UNREADABLE, ImageError
 from step_ros.frames.image_message import MAX_PIXELS, decode_compressed_image, decode_image
 
-__all__ = ["BagError", "RecordedFrame", "image_topics", "read_bag_frames", "typestore"]
+__all__ = ["BagError", "RecordedFrame", "image_topics", "read_bag_frames"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,39 +34,11 @@ class RecordedFrame(Frame):
 
 
 _DECODERS: dict[str, Callable[..., Any]] = {
-    "sensor_msgs/msg/Image": decode_image,
-    "sensor_msgs/msg/CompressedImage": decode_compressed_image,
+    IMAGE: decode_image,
+    COMPRESSED_IMAGE: decode_compressed_image,
 }
 
 _NOT_DECODED = np.zeros((1, 1, 3), np.uint8)
-
-# vision_msgs 4.1.1, of which rosbags' store has nothing. The comments of the definitions are no part of the
-# types' hashes.
-_VISION_MSGS = {
-    "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
-    "vision_msgs/msg/Classification": "std_msgs/Header header\nObjectHypothesis[] results\n",
-    "vision_msgs/msg/VisionClass": "uint16 class_id\nstring class_name\n",
-    "vision_msgs/msg/LabelInfo": (
-        "std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n"
-    ),
-    "vision_msgs/msg/VisionInfo": (
-        "std_msgs/Header header\nstring method\nstring database_location\nint32 database_version\n"
-    ),
-}
-
-
-@functools.lru_cache(maxsize=1)
-def typestore() -> Typestore:
-    """The message types of ROS 2 Jazzy and those of vision_msgs that speak of labels, for rosbags.
-
-    Example:
-        >>> typestore().types["vision_msgs/msg/ObjectHypothesis"]("pick_up_cup", 0.9).class_id
-        'pick_up_cup'
-    """
-    store = get_typestore(Stores.ROS2_JAZZY)
-    for name, definition in _VISION_MSGS.items():
-        store.register(get_types_from_msg(definition, name))
-    return store
 
 
 def image_topics(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -159,8 +129,7 @@ class _FrameReader:
             except Exception as error:  # rosbags has no one error for bytes that are no such message
                 self._note(UNREADABLE, f"not a {self._msgtype}: {type(error).__name__}: {error}")
                 continue
-            stamp = message.header.stamp
-            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec or log_time_ns
+            stamp_ns = stamp_ns_of(message, log_time_ns)
             if cell and not self._replaces(stamp_ns, cell[-1][0]):
                 yield from self._decode(cell)
                 cell = []

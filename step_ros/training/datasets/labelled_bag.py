@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from step_ros.frames import BagError, Frame, read_bag_frames, read_video
-from step_ros.frames.bags.reading import typestore
+from step_ros.frames.bags.messages import typestore
 from step_ros.frames.bags.storage import open_bag
 from step_ros.training.datasets.labelled_clips import (
     ClipsError,

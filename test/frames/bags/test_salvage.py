@@ -13,25 +13,23 @@ import lz4.frame  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from step_ros.frames import BagError, image_topics, read_bag_frames, typestore
+from step_ros.frames import BagError, image_topics, read_bag_frames
+from step_ros.frames.bags.messages import IMAGE, header, typestore
 from step_ros.frames.bags.salvage import salvage_mcap
 
-IMAGE = "sensor_msgs/msg/Image"
 COUNT = 30
 WriteBag = Callable[..., Path]
 
 
-def recording() -> list[tuple[str, str, int, Any]]:
+def recording() -> list[tuple[str, int, Any]]:
     """Frame i is taken in second i + 1 and has the level i; noise beside it keeps compression at bay."""
     random = np.random.default_rng(0)
-    types = typestore().types
     recorded = []
     for i in range(COUNT):
-        header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](i + 1, 0), "camera")
         data = random.integers(0, 256, 96 * 128, np.uint8)
         data[:128] = i
-        message = types[IMAGE](header, 96, 128, "mono8", 0, 128, data)
-        recorded.append(("/camera", IMAGE, (i + 1) * 10**9, message))
+        message = typestore().types[IMAGE](header((i + 1) * 10**9, "camera"), 96, 128, "mono8", 0, 128, data)
+        recorded.append(("/camera", (i + 1) * 10**9, message))
     return recorded
 
 
@@ -58,8 +56,8 @@ def one_chunk(compress: Callable[[bytes], bytes], name: str) -> bytes:
 
     records = record(3, struct.pack("<H", 1) + string(IMAGE) + string("ros2msg") + struct.pack("<I", 0))
     records += record(4, struct.pack("<HH", 1, 1) + string("/camera") + string("cdr") + struct.pack("<I", 0))
-    for i, (_, msgtype, time, message) in enumerate(recording()):
-        cdr = typestore().serialize_cdr(message, msgtype)
+    for i, (_, time, message) in enumerate(recording()):
+        cdr = typestore().serialize_cdr(message, IMAGE)
         records += record(5, struct.pack("<HIQQ", 1, i, time, time) + bytes(cdr))
     packed = compress(records)
     chunk = struct.pack("<QQQI", 10**9, COUNT * 10**9, len(records), zlib.crc32(records)) + string(name)

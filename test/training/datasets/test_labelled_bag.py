@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from rosbags.rosbag2 import Writer
 
-from step_ros.frames.bags.reading import typestore
+from step_ros.frames.bags.messages import CLASSIFICATION, STRING, classification, compressed_image, string
+from step_ros.frames.bags.writing import new_bag
 from step_ros.training.datasets import ClipsError, read_dataset
 from step_ros.training.datasets.labelled_bag import read_frames
 
@@ -18,37 +18,19 @@ START = 1_700_000_000_000_000_000
 
 def write_bag(path: Path, *, labelled: bool = True) -> Path:
     """30 frames at 10 Hz; the verb changes at 1 s, and the thing, told as a string, at 2 s."""
-    store = typestore()
-    types = store.types
-    time, header = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
-    image, text = types["sensor_msgs/msg/CompressedImage"], types["std_msgs/msg/String"]
-    classification, hypothesis = (
-        types[f"vision_msgs/msg/{name}"] for name in ("Classification", "ObjectHypothesis")
-    )
-
-    def stamp(at: int) -> object:
-        return header(time(at // 10**9, at % 10**9), "camera")
-
-    with Writer(path, version=9) as writer:
-        topics = {
-            name: (writer.add_connection(name, kind.__msgtype__, typestore=store), kind.__msgtype__)
-            for name, kind in (("/image", image), ("/truth/verb", classification), ("/truth/thing", text))
-        }
-
-        def write(topic: str, at: int, message: object) -> None:
-            connection, kind = topics[topic]
-            writer.write(connection, at, store.serialize_cdr(message, kind))
-
-        labels = {0: ("open", "cup"), 10: ("close", None), 20: (None, "box")} if labelled else {}
+    labels = {0: ("open", "cup"), 10: ("close", None), 20: (None, "box")} if labelled else {}
+    with new_bag(path) as bag:
+        bag.add_topic("/truth/verb", CLASSIFICATION)
+        bag.add_topic("/truth/thing", STRING)
         for index in range(30):
             at = START + index * 100_000_000
             verb, thing = labels.get(index, (None, None))
             if verb:
-                write("/truth/verb", at, classification(stamp(at), [hypothesis(verb, 1.0)]))
+                bag.write("/truth/verb", at, classification([(verb, 1.0)], at))
             if thing:
-                write("/truth/thing", at, text(thing))
-            _, jpeg = cv2.imencode(".png", np.full((8, 8, 3), index, np.uint8))
-            write("/image", at, image(stamp(at), "png", jpeg.ravel()))
+                bag.write("/truth/thing", at, string(thing))
+            _, png = cv2.imencode(".png", np.full((8, 8, 3), index, np.uint8))
+            bag.write("/image", at, compressed_image(png, "png", at))
     return path
 
 
