@@ -241,8 +241,8 @@ def _say(run: Run, metrics: dict[str, Any], output: Path) -> None:
     latency = metrics["latency_ms"]
     frames = ", ".join(f"{count} {name}" for name, count in run.frames.items() if count)
     console.print(
-        f"\nlatency    median {latency['p50']:.0f} ms, 99th percentile {latency['p99']:.0f} ms, from an image's"
-        f" stamp; engine {run.facts['engine']}\nframes     {frames}\nrun        {output}",
+        f"\nlatency    median {latency['p50']:.0f} ms, 99th percentile {latency['p99']:.0f} ms, from an "
+        f"image's stamp; engine {run.facts['engine']}\nframes     {frames}\nrun        {output}",
         highlight=False,
     )
 

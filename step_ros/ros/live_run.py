@@ -131,12 +131,11 @@ class LiveRun:
             self._moments.hear_direction(direction, heard.announcement.stamp_ns)
 
     def finish(self) -> dict[str, Any]:
-        """Score what was heard and write what stands for all of it; to be called after the last label.
+        """Score what was heard and write what stands for all of it; to be called once it is closed.
 
         Returns:
             The metrics, as in metrics.json.
         """
-        self._keep(self._moments.last())
         run, values = self.run, self._listener.values(self._camera)
         stamps_ns = [update.stamp_ns for update in run.updates]
         said = (stamps_ns[0] - run.clip.window_ns, stamps_ns[-1]) if stamps_ns else (0, 0)
@@ -174,6 +173,7 @@ class LiveRun:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        self._keep(self._moments.last())
         self._stack.__exit__(*error)
 
     def _on_image(self, message: CompressedImage | Image) -> None:

@@ -40,6 +40,7 @@ class Dashboard:
         if sys.stdout.isatty():
             self._live = Live(console=self._console, auto_refresh=False, screen=whole_screen)
         self._next = 0.0
+        self._said = ""
 
     def show(self, listener: Listener) -> None:
         """Bring the picture up to date, if it is time for that."""
@@ -50,7 +51,10 @@ class Dashboard:
             self._live.update(screen(listener, self._console.width), refresh=True)
             self._next = now + REFRESH
         else:
-            print(line(listener), flush=True)
+            said = line(listener)
+            if said != self._said:
+                print(said, flush=True)
+            self._said = said
             self._next = now + LINE_EVERY
 
     def __enter__(self) -> Dashboard:
