@@ -20,9 +20,9 @@ from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 
 from step_ros.ros.demo import NODE, Scene, head_config, node_arguments
-from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from step_ros.ros.listener import PlannerClient
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess

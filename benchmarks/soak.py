@@ -26,10 +26,10 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from vision_msgs.msg import Classification
 
 from step_ros.ros.demo import Scene, head_config
-from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess

@@ -12,6 +12,7 @@ def listen(
     out: Path,
     node: Annotated[str, tyro.conf.Positional] = "/perception",
     seconds: float = 0.0,
+    start_timeout: float = 120.0,
     truth: str = "/truth",
     truth_csv: Path | None = None,
     images: bool = True,
@@ -28,6 +29,7 @@ def listen(
         out: folder to write to; of a node with several cameras, a folder each below it.
         node: full name of the node.
         seconds: how long to listen from the first label on; 0 is until Ctrl-C.
+        start_timeout: seconds that the node may take until it is ready.
         truth: prefix of the topics with the true labels, one a task, while somebody publishes them.
         truth_csv: true segments instead: columns start and end, in seconds from the first image that is
             heard, and one a task.
@@ -48,6 +50,5 @@ def listen(
         ) from error
     also = [name for name, wanted in (("video", video), ("rerun", rerun)) if wanted]
     with warnings_shown(Console(stderr=True)):
-        raise SystemExit(
-            listen_until_stopped(node, out, ListenOptions(truth, truth_csv, images), seconds, also)
-        )
+        options = ListenOptions(truth, truth_csv, images)
+        raise SystemExit(listen_until_stopped(node, out, options, also, seconds, start_timeout))

@@ -19,12 +19,14 @@ from step_ros.ros.watch import Dashboard
 from step_ros.runs.metrics_table import metrics_table
 from step_ros.runs.recorder import MakeWriter
 
-START_TIMEOUT = 120.0
-"""Seconds that the node may take until it is ready."""
-
 
 def listen_until_stopped(
-    node: str, out: Path, options: ListenOptions, seconds: float, also: Sequence[str]
+    node: str,
+    out: Path,
+    options: ListenOptions,
+    also: Sequence[str],
+    seconds: float,
+    start_timeout: float,
 ) -> int:
     """Listen to a node for some time, or until Ctrl-C, and print what it is worth.
 
@@ -32,8 +34,9 @@ def listen_until_stopped(
         node: its full name.
         out: folder to write to.
         options: what is kept.
-        seconds: from the moment on at which the node is ready; 0 is until Ctrl-C.
         also: ``video`` and ``rerun``.
+        seconds: from the moment on at which the node is ready; 0 is until Ctrl-C.
+        start_timeout: seconds that it may take until then.
 
     Returns:
         The exit code: 1 if there was nothing to listen to or the truth cannot be used.
@@ -56,7 +59,7 @@ def listen_until_stopped(
                     out,
                     options,
                     until=is_over,
-                    start_timeout=START_TIMEOUT,
+                    start_timeout=start_timeout,
                     on_turn=dashboard.show,
                     also=_writers(also),
                 )

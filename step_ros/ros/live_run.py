@@ -29,7 +29,7 @@ from step_ros.ros.listener import Listener
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.runs.moments import Heard, Moment, Moments, heard_direction
-from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, versions
+from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
 from step_ros.runs.replay_run import usable_truth
 from step_ros.runs.run import LIVE, Run, RunTask
 from step_ros.runs.truth import read_truth_csv
@@ -161,6 +161,7 @@ class LiveRun:
         self._recorder = RunRecorder(
             self.run, self._out, node=self._listener.perception, start_ns=start_ns, also=self._also
         )
+        self._stack.enter_context(WarningsOf(self.run.warnings))
         self._stack.enter_context(self._recorder)
         if self._options.images and self.run.image_topic:
             self._bag = self._stack.enter_context(new_mcap_file(self._out / RECORDING))
@@ -239,6 +240,7 @@ def listen(
         if camera in runs:
             runs[camera].hear_direction(heard)
 
+    make_room(out)
     listener = Listener(node, truth=options.truth, on_label=on_label, on_direction=on_direction)
     executor = SingleThreadedExecutor()
     executor.add_node(listener)

@@ -55,8 +55,7 @@ NOTHING_ELSE: Mapping[str, MakeWriter] = MappingProxyType({})
 class RunRecorder:
     """Keeps a run in a folder: the node's topics, all probabilities, a csv, scores; run.json comes last.
 
-    A context manager; an earlier run in the folder is replaced. What the package's log warns of meanwhile
-    stands in the run.
+    A context manager; an earlier run in the folder is replaced.
 
     Args:
         run: to be filled; its tasks are known.
@@ -110,12 +109,9 @@ class RunRecorder:
         return metrics
 
     def __enter__(self) -> RunRecorder:
-        self._out.mkdir(parents=True, exist_ok=True)
-        for old in (RUN, METRICS, REPORT):  # they must not pass for this run's
-            (self._out / old).unlink(missing_ok=True)
+        make_room(self._out)
         enter = self._stack.enter_context
         try:
-            enter(_Warnings(self.run.warnings))
             self._predictions = enter(
                 PredictionBag(self._out / PREDICTIONS_BAG, self._node, self.run.tasks, self._start_ns)
             )
@@ -132,19 +128,27 @@ class RunRecorder:
         self._stack.__exit__(kind, error, trace)
 
 
-class _Warnings(logging.Handler):
-    """Collects what the package's log warns of meanwhile, each once."""
+def make_room(out: Path) -> None:
+    """Make a run's folder, and take away what must not pass for the new run's."""
+    out.mkdir(parents=True, exist_ok=True)
+    for old in (RUN, METRICS, REPORT):
+        (out / old).unlink(missing_ok=True)
+
+
+class WarningsOf(logging.Handler):
+    """Collects what the package's log warns of meanwhile, each once; a context manager."""
 
     def __init__(self, found: list[str]) -> None:
         super().__init__(level=logging.WARNING)
         self._found = found
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Take a warning in."""
         message = record.getMessage()
         if message not in self._found:
             self._found.append(message)
 
-    def __enter__(self) -> _Warnings:
+    def __enter__(self) -> WarningsOf:
         _log.addHandler(self)
         return self
 

@@ -14,7 +14,7 @@ from step_ros.frames.bags.storage import open_bag
 from step_ros.perception import Perceiver
 from step_ros.runs.middle_windows import MiddleWindows
 from step_ros.runs.moments import Moment, stable_label
-from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, versions
+from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
 from step_ros.runs.replay import ImageTopic, Replay, ReplayedUpdate
 from step_ros.runs.run import REPLAY, Run, RunTask, RunUpdate
 from step_ros.runs.settings import NODE, ReplaySettings
@@ -66,26 +66,30 @@ def replay_to_run(
         BagError: no image of the bag can be used.
         TruthError: the csv cannot be used, or nothing in it overlaps the images.
     """
-    span_ns = recorded_span_ns(bag, topic)
-    run = Run(
-        said_by=REPLAY,
-        recording=str(bag.resolve()),
-        image_topic=topic.name,
-        clip=perceiver.clip,
-        tasks={task: RunTask.of(head.config) for task, head in perceiver.heads.items()},
-        span_ns=span_ns,
-        settings=settings.to_json(),
-    )
-    run.truth = _truth(bag, run, truth_source)
-    clips = MiddleWindows(perceiver, run.truth, span_ns[1])
-    replay = Replay(bag, topic.name, perceiver, settings, rate=rate)
-    started = time.perf_counter()
-    with RunRecorder(run, out, node=f"/{NODE}", start_ns=span_ns[0], also=also) as recorder:
-        for update in replay:
-            recorder.add(_moment(update))
-            clips.look(update.perception, update.window_tokens)
-            if on_update is not None:
-                on_update(replay, update)
+    make_room(out)
+    warnings: list[str] = []
+    with WarningsOf(warnings):
+        span_ns = recorded_span_ns(bag, topic)
+        run = Run(
+            said_by=REPLAY,
+            recording=str(bag.resolve()),
+            image_topic=topic.name,
+            clip=perceiver.clip,
+            tasks={task: RunTask.of(head.config) for task, head in perceiver.heads.items()},
+            span_ns=span_ns,
+            settings=settings.to_json(),
+            warnings=warnings,
+        )
+        run.truth = _truth(bag, run, truth_source)
+        clips = MiddleWindows(perceiver, run.truth, span_ns[1])
+        replay = Replay(bag, topic.name, perceiver, settings, rate=rate)
+        started = time.perf_counter()
+        with RunRecorder(run, out, node=f"/{NODE}", start_ns=span_ns[0], also=also) as recorder:
+            for update in replay:
+                recorder.add(_moment(update))
+                clips.look(update.perception, update.window_tokens)
+                if on_update is not None:
+                    on_update(replay, update)
         if not run.updates:
             _log.warning(
                 "no window was whole: the images span %.2f s, a window %.2f s, and at most %d of its %d "
@@ -138,8 +142,6 @@ def usable_truth(
     wrong = check_truth(truth, labels, run.span_ns)
     for sentence in wrong:
         _log.warning("%s", sentence)
-        if sentence not in run.warnings:
-            run.warnings.append(sentence)
     usable = {task: timeline for task, timeline in truth.items() if timeline.overlaps(*run.span_ns)}
     if required and not usable:
         raise TruthError("; ".join(wrong))

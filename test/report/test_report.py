@@ -21,14 +21,14 @@ pytest.importorskip("jinja2", reason="reports need the extra `report`")
 from step_ros.report.report import choose_pairs, write_report  # noqa: E402
 from step_ros.report.second_look import FILM_BYTES, _Film  # noqa: E402
 from step_ros.runs.replay import choose_image_topic  # noqa: E402
-from step_ros.runs.replay_session import TruthSource, replay_to_folder  # noqa: E402
+from step_ros.runs.replay_run import TruthSource, replay_to_run  # noqa: E402
 from step_ros.runs.run import RunError, read_run  # noqa: E402
 from step_ros.runs.settings import read_settings  # noqa: E402
 
 
 def replay(bag: Path, models: dict[str, Path], out: Path) -> Path:
     settings = read_settings(models=[str(path) for path in models.values()], engine="eager", device="cpu")
-    replay_to_folder(bag, choose_image_topic(bag, None), settings.load(), settings, TruthSource(), out)
+    replay_to_run(bag, choose_image_topic(bag, None), settings.load(), settings, TruthSource(), out)
     return out
 
 
@@ -103,7 +103,7 @@ def test_a_replay_without_updates_has_a_page_too(
 def test_labels_cannot_break_out_of_the_page(run: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(run, tmp_path / "run"))
     content = json.loads((copied / "run.json").read_text())
-    content["bag"] = "/nowhere/</script><script>alert(1)</script>"
+    content["recording"] = "/nowhere/</script><script>alert(1)</script>"
     content["truth"]["motion"][0][1] = "</script><script>alert(2)</script>"
     (copied / "run.json").write_text(json.dumps(content))
     html = write_report(copied).read_text()

@@ -13,7 +13,7 @@ from step_ros.frames import typestore
 from step_ros.frames.bags.recording import read_topics
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.runs.replay import choose_image_topic
-from step_ros.runs.replay_session import TruthSource, replay_to_folder
+from step_ros.runs.replay_run import TruthSource, replay_to_run
 from step_ros.runs.settings import read_settings
 
 Said = dict[int, list[tuple[str, float]]]
@@ -60,7 +60,7 @@ def test_labels_scores_stamps_and_stable_labels_agree(
     settings = read_settings(models=[str(head) for head in models.heads], engine="eager", device="cpu")
     topic = choose_image_topic(recording.path, None)
     out = tmp_path / "run"
-    replay_to_folder(recording.path, topic, settings.load(), settings, TruthSource(), out)
+    replay_to_run(recording.path, topic, settings.load(), settings, TruthSource(), out)
 
     for task in tasks:
         heard = {nanoseconds_of(m.header.stamp): m for m in live[task]}
@@ -84,7 +84,7 @@ def test_labels_scores_stamps_and_stable_labels_agree(
 def test_a_replay_offers_what_the_node_offers(recording: Any, models: Any, tmp_path: Path) -> None:
     settings = read_settings(models=[str(head) for head in models.heads], engine="eager", device="cpu")
     topic = choose_image_topic(recording.path, None)
-    replay_to_folder(recording.path, topic, settings.load(), settings, TruthSource(), tmp_path / "run")
+    replay_to_run(recording.path, topic, settings.load(), settings, TruthSource(), tmp_path / "run")
     for recorded in read_topics(tmp_path / "run" / "predictions.mcap"):
         assert recorded.reliable
         assert recorded.latched == recorded.name.endswith(("/stable", "/labels"))

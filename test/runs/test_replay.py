@@ -16,12 +16,12 @@ from rosbags.rosbag2 import Reader, StoragePlugin
 from step_ros.frames import BagError, read_bag_frames, read_video, typestore
 from step_ros.perception import Perceiver
 from step_ros.runs.replay import ImageTopic, Replay, choose_image_topic
-from step_ros.runs.replay_session import TruthSource, replay_to_folder
+from step_ros.runs.replay_run import TruthSource, replay_to_run
 from step_ros.runs.run import RunError, read_run
 from step_ros.runs.settings import ReplaySettings, SettingsError, read_settings
 from step_ros.runs.truth import TruthError
-from step_ros.runs.writers.rerun import ReplayRerun
-from step_ros.runs.writers.video import ReplayVideo
+from step_ros.runs.writers.rerun import RunRerun
+from step_ros.runs.writers.video import RunVideo
 
 CAMERA = "/camera/image_raw/compressed"
 
@@ -38,7 +38,7 @@ def perceiver(settings: ReplaySettings) -> Perceiver:
 
 @pytest.fixture
 def run(recording: Path, perceiver: Perceiver, settings: ReplaySettings, tmp_path: Path) -> Path:
-    replay_to_folder(
+    replay_to_run(
         recording, choose_image_topic(recording, None), perceiver, settings, TruthSource(), tmp_path / "run"
     )
     return tmp_path / "run"
@@ -114,7 +114,7 @@ def test_writes_a_folder_that_reads_back(run: Path) -> None:
     assert {"f1@10", "f1@25", "f1@50", "edit", "map", "onsets", "flips_per_minute", "clips"} <= set(scores)
     assert scores["clips"]["clips"] == len(read.clips["motion"]) == 4
     assert metrics["coverage"] == 1.0
-    assert read.facts["frames"]["received"] == 180
+    assert read.frames["received"] == 180
 
 
 def test_the_mcap_holds_what_the_node_would_have_published(run: Path) -> None:
@@ -149,7 +149,7 @@ def test_truth_from_a_csv(
     table = tmp_path / "truth.csv"
     table.write_text("start,end,motion\n1.5,3.0,right\n3.5,4.5,left\n")
     topic = choose_image_topic(bag, None)
-    metrics = replay_to_folder(bag, topic, perceiver, settings, TruthSource(csv=table), tmp_path / "run")
+    metrics = replay_to_run(bag, topic, perceiver, settings, TruthSource(csv=table), tmp_path / "run")
     assert list(metrics["tasks"]) == ["motion"]
     assert metrics["tasks"]["motion"]["labelled_seconds"] == pytest.approx(2.5)
 
@@ -159,14 +159,14 @@ def test_truth_that_does_not_overlap_is_named(
 ) -> None:
     bag = make_recording(tmp_path / "bag", truth_shift_s=500.0)
     topic = choose_image_topic(bag, None)
-    metrics = replay_to_folder(bag, topic, perceiver, settings, TruthSource(), tmp_path / "run")
+    metrics = replay_to_run(bag, topic, perceiver, settings, TruthSource(), tmp_path / "run")
     assert metrics["tasks"] == {}
-    assert any("does not overlap" in warning for warning in read_run(tmp_path / "run").facts["warnings"])
+    assert any("does not overlap" in warning for warning in read_run(tmp_path / "run").warnings)
     table = tmp_path / "truth.csv"
     table.write_text("start,end,motion\n100,101,right\n")
     with pytest.raises(TruthError, match="does not overlap"):
-        replay_to_folder(bag, topic, perceiver, settings, TruthSource(csv=table), tmp_path / "run")
-    with pytest.raises(RunError, match="not the folder of a finished replay"):
+        replay_to_run(bag, topic, perceiver, settings, TruthSource(csv=table), tmp_path / "run")
+    with pytest.raises(RunError, match="not the folder of a finished run"):
         read_run(tmp_path / "run")
 
 
@@ -192,7 +192,7 @@ def test_a_csv_that_makes_no_sense_is_an_error(
     table.write_text(content)
     topic = ImageTopic(CAMERA, 180)
     with pytest.raises(TruthError, match=complaint):
-        replay_to_folder(recording, topic, perceiver, settings, TruthSource(csv=table), tmp_path / "run")
+        replay_to_run(recording, topic, perceiver, settings, TruthSource(csv=table), tmp_path / "run")
 
 
 def test_several_cameras_are_a_choice(make_recording: Callable[..., Path], tmp_path: Path) -> None:
@@ -230,21 +230,21 @@ def test_a_bag_that_was_cut_off_is_replayed_to_its_last_good_message(
     cut.write_bytes(content[: len(content) // 2])
     topic = choose_image_topic(cut, None)
     with caplog.at_level(logging.WARNING):
-        replay_to_folder(cut, topic, perceiver, settings, TruthSource(), tmp_path / "run")
+        replay_to_run(cut, topic, perceiver, settings, TruthSource(), tmp_path / "run")
     run = read_run(tmp_path / "run")
     assert 0 < len(run.updates) < 53
-    assert any("is damaged" in warning for warning in run.facts["warnings"])
+    assert any("is damaged" in warning for warning in run.warnings)
 
 
 def test_a_recording_shorter_than_a_window_says_so(
     make_recording: Callable[..., Path], tmp_path: Path, perceiver: Perceiver, settings: ReplaySettings
 ) -> None:
     bag = make_recording(tmp_path / "short", seconds=0.3)
-    metrics = replay_to_folder(
+    metrics = replay_to_run(
         bag, choose_image_topic(bag, None), perceiver, settings, TruthSource(), tmp_path / "run"
     )
     assert metrics["updates"] == 0
-    assert any("no window was whole" in warning for warning in read_run(tmp_path / "run").facts["warnings"])
+    assert any("no window was whole" in warning for warning in read_run(tmp_path / "run").warnings)
 
 
 def test_settings_are_those_of_a_parameter_file(tmp_path: Path) -> None:
@@ -268,8 +268,8 @@ def test_a_video_shows_every_update(
     recording: Path, perceiver: Perceiver, settings: ReplaySettings, tmp_path: Path
 ) -> None:
     topic = choose_image_topic(recording, None)
-    also = {"annotated.mp4": ReplayVideo}
-    replay_to_folder(recording, topic, perceiver, settings, TruthSource(), tmp_path, also=also)
+    also = {"annotated.mp4": RunVideo}
+    replay_to_run(recording, topic, perceiver, settings, TruthSource(), tmp_path, also=also)
     frames = list(read_video(tmp_path / "annotated.mp4"))
     assert frames[-1].stamp_ns == pytest.approx(5.2e9, abs=2e8)
     assert frames[0].rgb.shape == (120, 160, 3)
@@ -283,8 +283,8 @@ def test_a_rerun_recording_holds_images_and_labels(
 ) -> None:
     pytest.importorskip("rerun", reason="needs the extra `rerun`")
     topic = choose_image_topic(recording, None)
-    replay_to_folder(
-        recording, topic, perceiver, settings, TruthSource(), tmp_path, also={"replay.rrd": ReplayRerun}
+    replay_to_run(
+        recording, topic, perceiver, settings, TruthSource(), tmp_path, also={"replay.rrd": RunRerun}
     )
     content = (tmp_path / "replay.rrd").read_bytes()
     assert len(content) > 10_000

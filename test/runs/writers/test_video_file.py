@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from step_ros.frames import read_video
-from step_ros.runs.writers import video_file as video_writer
 from step_ros.runs.writers.video_file import write_video
 
 FRAME_NS = 1_000_000_000 // 30
@@ -22,16 +21,7 @@ def brightness(path: Path) -> list[float]:
     return [float(frame.rgb.mean()) for frame in read_video(path)]
 
 
-@pytest.fixture(params=["h264", "mpeg4"])
-def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "h264":
-        pytest.importorskip("av")
-    else:  # as where PyAV is not installed
-        monkeypatch.setattr(video_writer.importlib.util, "find_spec", lambda name: None)
-    return request.param
-
-
-def test_pictures_come_back_in_order(codec: str, tmp_path: Path) -> None:
+def test_pictures_come_back_in_order(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     values = [20, 80, 140, 200]
     count = write_video(path, [(index * FRAME_NS, picture(value)) for index, value in enumerate(values)])
@@ -39,7 +29,7 @@ def test_pictures_come_back_in_order(codec: str, tmp_path: Path) -> None:
     assert brightness(path) == pytest.approx(values, abs=12)
 
 
-def test_a_picture_is_shown_until_the_next_ones_time(codec: str, tmp_path: Path) -> None:
+def test_a_picture_is_shown_until_the_next_ones_time(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     count = write_video(path, [(0, picture(20)), (3 * FRAME_NS, picture(200))])
     assert count == 4
@@ -56,12 +46,12 @@ def test_a_picture_is_shown_until_the_next_ones_time(codec: str, tmp_path: Path)
     ids=["none", "odd height", "two sizes"],
 )
 def test_what_is_no_video_is_refused(
-    codec: str, tmp_path: Path, pictures: list[tuple[int, np.ndarray]], message: str
+    tmp_path: Path, pictures: list[tuple[int, np.ndarray]], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         write_video(tmp_path / "video.mp4", pictures)
 
 
-def test_where_nothing_can_be_written_is_an_error(codec: str, tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         write_video(tmp_path / "nowhere" / "video.mp4", [(0, picture(1))])

@@ -1,0 +1,76 @@
+"""`step-ros listen` on the real node over real DDS: a run like a replay's, with all that was heard."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from step_ros.frames import image_topics, read_bag_frames
+from step_ros.report.report import write_report
+from step_ros.runs.run import LIVE, read_run
+
+
+@pytest.fixture(scope="module")
+def heard(module_graph: Any, recording: Any, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A listener that was there from the first image on, until it was interrupted."""
+    graph, out = module_graph, tmp_path_factory.mktemp("heard") / "run"
+    player = graph.start_player(recording, subscribers=2)
+    queues = ("image_queue_size:=1000", "queue_size:=1000")
+    graph.start_ready_node("image_transport:=compressed", "top_k:=2", *queues, image="camera")
+    truth = f"{graph.namespace}/truth"
+    listener = graph.start(
+        "step_ros.cli", "listen", f"{graph.namespace}/perception", "--out", out, "--truth", truth
+    )
+    assert graph.spin_until_exit(player) == 0
+    graph.settled_values()
+    listener.signal(signal.SIGINT)
+    code = graph.spin_until_exit(listener)
+    return SimpleNamespace(code=code, said=listener.output, out=out)
+
+
+def test_what_was_heard_until_ctrl_c_is_kept(heard: Any, models: Any) -> None:
+    assert heard.code == 0, heard.said
+    run = read_run(heard.out)
+    assert run.said_by == LIVE and run.updates
+    assert {task: described.labels for task, described in run.tasks.items()} == models.labels
+    assert run.clip == models.clip
+    for update in run.updates:
+        for row in update.probabilities.values():
+            assert np.isfinite(row).sum() == 2  # top_k
+    assert run.settings["top_k"] == 2 and run.settings["models"] == [str(head) for head in models.heads]
+    assert (
+        run.frames["received"]
+        == sum(n for name, n in run.frames.items() if name != "received") - run.frames["lost_before_receipt"]
+    )
+
+
+def test_it_is_scored_as_a_replay_is(heard: Any, models: Any) -> None:
+    metrics = json.loads((heard.out / "metrics.json").read_text())
+    assert set(metrics["tasks"]) == set(models.labels)
+    action = metrics["tasks"]["atomic_action"]
+    # The heads always say the same, which is true for one second or two of four.
+    assert 0 < action["accuracy"] < 1 and 0 < action["symmetric"] < 1
+    assert action["map"] is None  # not all probabilities are told
+    assert metrics["latency_ms"]["p50"] > 0 and metrics["compute_ms"]["p50"] is None
+
+
+def test_the_images_are_beside_it_and_in_its_page(heard: Any, recording: Any) -> None:
+    bag = heard.out / "recording.mcap"
+    assert len(image_topics(bag)) == 1
+    frames = list(read_bag_frames(bag))
+    run = read_run(heard.out)
+    assert {update.stamp_ns for update in run.updates} <= {frame.stamp_ns for frame in frames}
+    assert len(frames) == len(recording.stamps_ns)
+    assert "data:image/jpeg" in write_report(heard.out).read_text()
+
+
+def test_a_node_that_is_not_there_is_named(graph: Any, tmp_path: Path) -> None:
+    listener = graph.start("step_ros.cli", "listen", "/nobody", "--out", tmp_path, "--start-timeout", 2)
+    assert graph.spin_until_exit(listener) == 1
+    assert "/nobody was not ready after 2 s" in listener.output and "Traceback" not in listener.output
