@@ -93,7 +93,7 @@ def train(
         console.print(f"going on from step {step}")
     model, optimizer = processes.prepare(heads, optimizer)
     with Display(options, console, step=step, hidden=processes.process_index > 0) as display:
-        while state.step < options.steps:
+        while state.step < options.steps and not state.stopped(options):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * warm_up_and_cosine(state.step, options.steps)
             losses = losses_of(model, batches.draw(heads), options)
@@ -112,8 +112,6 @@ def train(
                 state.curve.append(values)
                 display.show_check(values, losses)
                 checkpoint.save(state.step, state.notes)
-                if state.stopped(options):
-                    break
     if state.stopped(options):
         console.print(f"stopped: no better for {state.stale} checks")
     if options.patience and lesson.validation:

@@ -48,6 +48,26 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_training_that_was_killed_when_it_stopped_stays_stopped(
+    clip_store: TokenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(FEW, steps=150, learning_rate=1.0, patience=2)
+    expected = fit(clip_store, ["direction"], options, console=QUIET)
+    with monkeypatch.context() as patch:
+        save = Checkpoint.save
+
+        def save_and_die(self: Checkpoint, step: int, notes: dict[str, object]) -> None:
+            save(self, step, notes)
+            if notes["stale"] == options.patience:
+                raise KeyboardInterrupt
+
+        patch.setattr(Checkpoint, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(clip_store, ["direction"], options, checkpoints=tmp_path, console=QUIET)
+    again = fit(clip_store, ["direction"], options, checkpoints=tmp_path, console=QUIET)
+    assert again.steps == expected.steps and again.curve == expected.curve
+
+
 def test_training_stops_when_validation_gets_no_better(clip_store: TokenStore) -> None:
     options = replace(FEW, steps=150, learning_rate=1.0, patience=2)
     assert fit(clip_store, ["direction"], options, console=QUIET).steps < options.steps
