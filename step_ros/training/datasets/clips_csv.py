@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from step_ros.training.datasets.labelled_clips import (
-    SPLITS,
+    SPLIT_NAMES,
     ClipsError,
     ClipSet,
     LabelledClip,
@@ -120,7 +120,7 @@ def _clip(
         labels=labels,
         start=times[0],
         end=times[1],
-        split=SPLITS.get(split.lower(), split),
+        split=SPLIT_NAMES.get(split.lower(), split),
         group=(row.get(group) or "").strip() if group else "",
         where=where,
     )
