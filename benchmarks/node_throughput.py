@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
@@ -27,7 +28,7 @@ from step_ros.ros.listener import PlannerClient
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
-from step_ros.scores.updates import latencies_ms, percentile, rate_hz
+from step_ros.scores.updates import latencies_ms, rate_hz
 from step_ros.shared_files import shared_folder
 
 
@@ -92,7 +93,7 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
             executor.shutdown()
     updates = [update for task in tasks for update in client.updates[task][first[task] :]]
     one_task = [update.received_ns for update in updates if update.task == tasks[0]]
-    late_ms = latencies_ms(updates)
+    p50, p99 = np.percentile(latencies_ms(updates) or [np.nan], (50, 99)).tolist()
     frames = {name: after[name] - before[name] for name in after if name not in ("pending", "waiting")}
     return {
         "seconds": round(elapsed, 1),
@@ -100,10 +101,7 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
         "frames_per_second_in": round(frames["received"] / elapsed, 2),
         "frames": frames,
         "frames_unaccounted_for": unaccounted_received(after),
-        "latency_ms": {
-            "p50": round(percentile(late_ms, 50), 1),
-            "p99": round(percentile(late_ms, 99), 1),
-        },
+        "latency_ms": {"p50": round(p50, 1), "p99": round(p99, 1)},
         "node_cpus_busy": round((after_cpu - before_cpu) / elapsed, 2),
         "node_memory_mb": {"before": round(before_mb, 1), "after": round(after_mb, 1)},
         "engine": client.values["engine"],

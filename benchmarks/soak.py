@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
@@ -34,7 +35,6 @@ from step_ros.ros.messages import nanoseconds_of
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
-from step_ros.scores.updates import percentile
 from step_ros.shared_files import shared_folder
 
 CAMERAS = ("front", "wrist")
@@ -179,7 +179,8 @@ def soak(scene: Scene, models: Sequence[str], seconds: float, warm_up: float, ev
         "labels": len(planner.latencies_ms),
         "labels_that_went_back": planner.went_back,
         "latency_ms": {
-            f"p{share:g}": round(percentile(planner.latencies_ms, share), 1) for share in (50, 99, 99.9)
+            f"p{share:g}": round(float(np.percentile(planner.latencies_ms or [np.nan], share)), 1)
+            for share in (50, 99, 99.9)
         },
         "frames": frames,
         "frames_unaccounted_for": sum(map(unaccounted_received, frames.values())),

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from step_ros.runs.run import Run
-from step_ros.scores.updates import UNLABELLED
+from step_ros.scores.classes import confusion_matrix
+from step_ros.scores.timeline import UNLABELLED
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +40,7 @@ class Scored:
 
     def confusion(self) -> NDArray[np.int64]:
         """(K, K) updates, by true label and said label."""
-        counts = np.zeros((len(self.labels), len(self.labels)), np.int64)
-        np.add.at(counts, (self.true, self.said), 1)
-        return counts
+        return confusion_matrix(self.true, self.said, len(self.labels))
 
 
 def scored(run: Run, task: str) -> Scored:
@@ -50,7 +49,7 @@ def scored(run: Run, task: str) -> Scored:
     index = {label: i for i, label in enumerate(described.labels)}
     truth = run.truth.get(task)
     rows = [
-        (update.stamp_ns, index[label], int(p.argmax()), float(p.max()))
+        (update.stamp_ns, index[label], int(np.nanargmax(p)), float(np.nanmax(p)))
         for update in run.updates
         for p in [update.probabilities[task]]
         for label in [truth.at(update.stamp_ns) if truth is not None else UNLABELLED]

@@ -10,12 +10,13 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from step_ros.report import svg
 from step_ros.report.scored import words
 from step_ros.report.second_look import FilmFrame
 from step_ros.runs.run import Run, RunTask
-from step_ros.scores.updates import TruthTimeline
+from step_ros.scores.timeline import TruthTimeline
 
 _TOP = 3
 """Labels that the page names of each update."""
@@ -49,7 +50,7 @@ def _task_data(run: Run, task: str, seconds: Any) -> dict[str, Any]:
         else set()
     )
     index |= {label: len(index) + i for i, label in enumerate(extra)}  # true labels that the head has not
-    tops = [np.argsort(-update.probabilities[task], kind="stable")[:_TOP] for update in run.updates]
+    tops = [_likeliest(update.probabilities[task]) for update in run.updates]
     return {
         "name": words(task),
         "labels": [words(label) for label in index],
@@ -57,12 +58,18 @@ def _task_data(run: Run, task: str, seconds: Any) -> dict[str, Any]:
         "pairs": [[index[a], index[b]] for a, b in described.symmetric_pairs],
         "truth": _bands(run.truth.get(task), index, run.span_ns[1], seconds),
         "stable": _bands(run.stable_of(task), index, run.span_ns[1], seconds),
-        "top": [[int(i) for i in row] for row in tops],
+        "top": tops,
         "share": [
             [round(float(update.probabilities[task][i]), 3) for i in row]
             for update, row in zip(run.updates, tops, strict=True)
         ],
     }
+
+
+def _likeliest(probabilities: NDArray[np.float32]) -> list[int]:
+    """Indices of the likeliest labels, best first, of those whose probability is known."""
+    order = np.argsort(-probabilities, kind="stable")[:_TOP]
+    return [int(i) for i in order if not np.isnan(probabilities[i])]
 
 
 def _bands(

@@ -9,18 +9,18 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import rclpy
 
 from step_ros.probes import HeadConfig
 from step_ros.ros.listener import PlannerClient
+from step_ros.scores.timeline import TruthTimeline
 from step_ros.scores.updates import (
     Onsets,
-    TruthTimeline,
     accuracy,
     latencies_ms,
     onsets,
     pair_accuracy,
-    percentile,
     rate_hz,
 )
 
@@ -43,7 +43,7 @@ def summarise(client: PlannerClient, heads: Mapping[str, HeadConfig], published:
     together = sum(by_task.values(), Onsets((), 0))
     updates = [update for task_updates in client.updates.values() for update in task_updates]
     first_task = client.updates[client.tasks[0]]
-    late_ms = latencies_ms(updates)
+    p50, p99 = np.percentile(latencies_ms(updates) or [np.nan], (50, 99)).tolist()
     values = client.values
     return {
         "accuracy": {task: _rounded(accuracy(client.updates[task], truth[task]), 4) for task in client.tasks},
@@ -63,10 +63,7 @@ def summarise(client: PlannerClient, heads: Mapping[str, HeadConfig], published:
         },
         "updates": {task: len(client.updates[task]) for task in client.tasks},
         "updates_per_second": _rounded(rate_hz([update.received_ns for update in first_task]), 2),
-        "latency_ms": {
-            "p50": _rounded(percentile(late_ms, 50), 1),
-            "p99": _rounded(percentile(late_ms, 99), 1),
-        },
+        "latency_ms": {"p50": _rounded(p50, 1), "p99": _rounded(p99, 1)},
         "frames": {"published": published, **frame_counts(values)},
         "engine": values.get("engine", ""),
         "device": values.get("device", ""),

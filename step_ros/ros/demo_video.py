@@ -11,7 +11,7 @@ from step_ros.frames import ImageError, decode_compressed_image
 from step_ros.perception import Perception, Prediction, draw_overlay
 from step_ros.perception.overlay import Rgb
 from step_ros.ros.listener import Picture, PlannerClient
-from step_ros.scores.updates import TruthTimeline
+from step_ros.scores.timeline import TruthTimeline
 
 _GREEN, _RED, _GREY = (110, 220, 120), (255, 110, 100), (200, 200, 200)
 _ROW = 22  # pixels

@@ -17,7 +17,8 @@ from vision_msgs.msg import Classification, LabelInfo
 
 from step_ros.frames import ImageError, decode_image
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.scores.updates import UNLABELLED, TruthChange, Update
+from step_ros.scores.timeline import UNLABELLED, TruthChange
+from step_ros.scores.updates import Update
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RELIABLE = QoSProfile(depth=100)

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from step_ros.ros.listener import PlannerClient
-from step_ros.scores.updates import TruthTimeline, rate_hz
+from step_ros.scores.timeline import TruthTimeline
+from step_ros.scores.updates import rate_hz
 
 REFRESH = 0.2
 """Seconds between two pictures of the table on a terminal."""

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vision_msgs.msg import Classification, LabelInfo
 
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.scores.updates import Update, percentile, rate_hz
+from step_ros.scores.updates import Update, latencies_ms, rate_hz
 
 HISTORY = 120
 """Updates of each task that are kept."""
@@ -44,7 +45,7 @@ class WatchedTask:
 
     def latency_ms(self, percent: float) -> float:
         """From stamp to receipt, over what is kept; NaN of none."""
-        return percentile([(u.received_ns - u.stamp_ns) / 1e6 for u in self.updates], percent)
+        return float(np.percentile(latencies_ms(self.updates) or [np.nan], percent))
 
 
 class WatchClient(Node):

@@ -20,7 +20,7 @@ import torch
 from step_ros.frames import BagError, read_bag_frames
 from step_ros.frames.bags.storage import open_bag
 from step_ros.perception import Perceiver, StableLabel
-from step_ros.runs.evaluate import summarise
+from step_ros.runs.evaluate import evaluate
 from step_ros.runs.middle_windows import ReplayClips
 from step_ros.runs.replay import ImageTopic, Replay, ReplayedUpdate
 from step_ros.runs.run import (
@@ -38,7 +38,7 @@ from step_ros.runs.run import (
 from step_ros.runs.settings import NODE, ReplaySettings
 from step_ros.runs.truth import TruthError, check_truth, read_truth_csv, read_truth_topics
 from step_ros.runs.writers.bag import PredictionBag
-from step_ros.scores.updates import TruthTimeline
+from step_ros.scores.timeline import TruthTimeline
 
 _log = logging.getLogger("step_ros")
 
@@ -150,7 +150,7 @@ def replay_to_folder(
                 *(settings.max_held if settings.max_held >= 0 else run.clip.num_frames // 2,),
                 run.clip.num_frames,
             )
-        metrics = summarise(run, clips.metrics())
+        metrics = evaluate(run, clips.metrics()).to_json()
     run.facts = _facts(bag, topic, perceiver, settings, truth_source, replay, seconds, warnings)
     (out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     write_run(run, out)

@@ -14,7 +14,8 @@ from step_ros.frames import read_video, typestore
 from step_ros.frames.bags.storage import open_bag
 from step_ros.probes import HeadConfig
 from step_ros.ros.demo_summary import shortcomings, unaccounted_frames
-from step_ros.scores.updates import TruthChange, Update
+from step_ros.scores.timeline import TruthChange
+from step_ros.scores.updates import Update
 
 
 @pytest.fixture(scope="module")

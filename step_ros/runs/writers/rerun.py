@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 
 from step_ros.runs.replay import ReplayedUpdate
-from step_ros.scores.updates import UNLABELLED, TruthTimeline
+from step_ros.scores.timeline import UNLABELLED, TruthTimeline
 
 _QUALITY = 75
 

@@ -16,7 +16,7 @@ from step_ros.perception import draw_overlay
 from step_ros.perception.window_strip import WindowStrip
 from step_ros.runs.replay import ReplayedUpdate
 from step_ros.runs.writers.video_file import write_video
-from step_ros.scores.updates import UNLABELLED, TruthTimeline
+from step_ros.scores.timeline import UNLABELLED, TruthTimeline
 
 Rgb = NDArray[np.uint8]
 
