@@ -35,7 +35,7 @@ OPENVINO = ["openvino>=2024.6"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"]
 TENSORRT = ["torch-tensorrt>=2.6"]
 # Reports of replays.
-REPORT = ["jinja2>=3.1", "matplotlib>=3.8", "scikit-learn>=1.3", "torchmetrics>=1.4"]
+REPORT = ["jinja2>=3.1", "matplotlib>=3.8", "scikit-learn>=1.3"]
 DOCS = ["mkdocs-material>=9.5"]
 # The plots of `step-ros benchmark-page`.
 BENCHMARK = ["matplotlib>=3.8"]
@@ -44,7 +44,6 @@ TRAINING = [
     "scikit-learn>=1.3",
     "scipy>=1.10",
     "tensorboard>=2.14",
-    "torchmetrics>=1.4",
     "tqdm>=4.60",
 ]
 TEST = [
@@ -55,6 +54,7 @@ TEST = [
     "pytest-timeout>=2.3",
     "ruff>=0.9",
     "selenium>=4.20",
+    "torchmetrics>=1.4",
 ]
 # What `make setup` installs.
 DEVELOPMENT = [*BENCHMARK, *DOCS, *ONNX, *OPENVINO, *REPORT, *TABLETOP, *TEST, *TRAINING, *VIDEO]

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/node_throughput.py --seconds 60
 
-A bag player loops a recording into the perception node, and a planner's client listens. Prints, and with
+A bag player loops a recording into the perception node, and a planner listens. Prints, and with
 --json writes, updates a second, the ledger of frames, latency from stamp to label, and the node's processor
 time and memory. The node's start is not part of it.
 """
@@ -18,16 +18,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 
-from step_ros.ros.demo import NODE, Scene, head_config, node_arguments
-from step_ros.ros.listener import PlannerClient
+from step_ros.ros.demo import NODE, Scene, node_arguments
+from step_ros.ros.frame_books import frame_counts, unaccounted_received
+from step_ros.ros.listener import Listener
+from step_ros.ros.live_run import head_config
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
-from step_ros.scores.updates import latencies_ms, percentile, rate_hz
+from step_ros.runs.moments import Heard
+from step_ros.runs.recorder import versions
+from step_ros.scores.updates import rate_hz
 from step_ros.shared_files import shared_folder
 
 
@@ -46,7 +50,8 @@ def cpu_seconds(pid: int) -> float:
 def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> dict[str, Any]:
     """Run everything and return the numbers."""
     tasks = [head_config(model).task for model in models]
-    client = PlannerClient(NODE, tasks)
+    heard: list[Heard] = []
+    client = Listener(NODE, on_label=lambda label, camera: heard.append(label))
     executor = SingleThreadedExecutor()
     executor.add_node(client)
     children = []
@@ -69,12 +74,12 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
         ]
         children.append(ChildProcess("bag player", player, Path(folder, "player.log")))
         try:
-            while not any(client.updates.values()):
+            while not heard:
                 listen(time.monotonic() + 0.5)
             listen(time.monotonic() + warm_up)
-            first = {task: len(updates) for task, updates in client.updates.items()}
+            heard.clear()
             before, before_mb, before_cpu = (
-                frame_counts(client.values),
+                frame_counts(client.values()),
                 resident_mb(node.pid),
                 cpu_seconds(node.pid),
             )
@@ -82,7 +87,7 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
             listen(start + seconds)
             elapsed = time.monotonic() - start
             after, after_mb, after_cpu = (
-                frame_counts(client.values),
+                frame_counts(client.values()),
                 resident_mb(node.pid),
                 cpu_seconds(node.pid),
             )
@@ -90,9 +95,10 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
             for child in children:
                 child.stop()
             executor.shutdown()
-    updates = [update for task in tasks for update in client.updates[task][first[task] :]]
-    one_task = [update.received_ns for update in updates if update.task == tasks[0]]
-    late_ms = latencies_ms(updates)
+    updates = [label for label in heard if not label.announcement.stable]
+    one_task = [update.received_ns for update in updates if update.announcement.task == tasks[0]]
+    late_ms = [(update.received_ns - update.announcement.stamp_ns) / 1e6 for update in updates]
+    p50, p99 = np.percentile(late_ms or [np.nan], (50, 99)).tolist()
     frames = {name: after[name] - before[name] for name in after if name not in ("pending", "waiting")}
     return {
         "seconds": round(elapsed, 1),
@@ -100,14 +106,11 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
         "frames_per_second_in": round(frames["received"] / elapsed, 2),
         "frames": frames,
         "frames_unaccounted_for": unaccounted_received(after),
-        "latency_ms": {
-            "p50": round(percentile(late_ms, 50), 1),
-            "p99": round(percentile(late_ms, 99), 1),
-        },
+        "latency_ms": {"p50": round(p50, 1), "p99": round(p99, 1)},
         "node_cpus_busy": round((after_cpu - before_cpu) / elapsed, 2),
         "node_memory_mb": {"before": round(before_mb, 1), "after": round(after_mb, 1)},
-        "engine": client.values["engine"],
-        "versions": versions(),
+        "engine": client.values()["engine"],
+        "versions": versions("rclpy"),
     }
 
 

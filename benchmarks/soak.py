@@ -22,19 +22,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from vision_msgs.msg import Classification
 
-from step_ros.ros.demo import Scene, head_config
+from step_ros.ros.demo import Scene
+from step_ros.ros.frame_books import frame_counts, unaccounted_received
+from step_ros.ros.live_run import head_config
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
-from step_ros.scores.updates import percentile
+from step_ros.runs.recorder import versions
 from step_ros.shared_files import shared_folder
 
 CAMERAS = ("front", "wrist")
@@ -179,7 +181,8 @@ def soak(scene: Scene, models: Sequence[str], seconds: float, warm_up: float, ev
         "labels": len(planner.latencies_ms),
         "labels_that_went_back": planner.went_back,
         "latency_ms": {
-            f"p{share:g}": round(percentile(planner.latencies_ms, share), 1) for share in (50, 99, 99.9)
+            f"p{share:g}": round(float(np.percentile(planner.latencies_ms or [np.nan], share)), 1)
+            for share in (50, 99, 99.9)
         },
         "frames": frames,
         "frames_unaccounted_for": sum(map(unaccounted_received, frames.values())),
@@ -187,7 +190,7 @@ def soak(scene: Scene, models: Sequence[str], seconds: float, warm_up: float, ev
         "samples": [asdict(sample) for sample in samples],
         "others_share_of_cpu": round(max(0.0, others) / elapsed / (os.cpu_count() or 1), 3),
         "engine": values[CAMERAS[0]]["engine"],
-        "versions": versions(),
+        "versions": versions("rclpy"),
     }
 
 

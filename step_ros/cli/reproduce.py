@@ -15,8 +15,8 @@ from step_ros.backbones import select_engine
 from step_ros.cli.reproduce_costs import show_costs
 from step_ros.paper.published import PublishedTable, published_tables
 from step_ros.paper.rows import METHODS, ROWS, RowResult, cells, run_rows
-from step_ros.paper.tables import markdown_table, terminal_table
 from step_ros.peft.adapter_folder import load_backbone
+from step_ros.scores.tables import markdown_table, terminal_table
 from step_ros.training.datasets import DATASETS, ClipsError, read_dataset
 from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit_options import FitOptions

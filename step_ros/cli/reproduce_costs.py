@@ -13,8 +13,8 @@ from step_ros.benchmark.models import BACKBONES
 from step_ros.paper.published import PublishedTable
 from step_ros.paper.several_tasks import MethodCost, count, measure
 from step_ros.paper.several_tasks_figure import MOST_TASKS, draw_figure
-from step_ros.paper.tables import markdown_table, terminal_table
 from step_ros.peft import AdapterError
+from step_ros.scores.tables import markdown_table, terminal_table
 
 _THREE_TASKS = 3
 _VIEWS = 3

@@ -12,17 +12,17 @@ from rich.console import Console
 
 from step_ros.backbones import Backbone, select_engine
 from step_ros.frames import ClipSpec
-from step_ros.paper.tables import (
+from step_ros.peft.adapter_folder import load_backbone
+from step_ros.perception.loading import BACKBONE_FOLDER
+from step_ros.probes import Head
+from step_ros.scores.clips import ClipScores
+from step_ros.scores.tables import (
     class_rows,
     csv_table,
     markdown_table,
     metrics_rows,
     terminal_table,
 )
-from step_ros.peft.adapter_folder import load_backbone
-from step_ros.perception.loading import BACKBONE_FOLDER
-from step_ros.probes import Head
-from step_ros.scores.clips import ClipMetrics
 from step_ros.training.datasets import ClipsError, ClipSet, read_dataset
 from step_ros.training.extract import ExtractOptions, FrameEncoder, estimate_bytes
 from step_ros.training.extract import extract as extract_tokens
@@ -221,7 +221,7 @@ def evaluate(
     if opened.holds_pixels:
         encoder = load_backbone(backbone or heads / BACKBONE_FOLDER, windows=True)
     judgements = {task: judge(head, opened, clips, encoder) for task, head in found.items()}
-    results: dict[str, ClipMetrics] = {task: j.metrics for task, j in judgements.items()}
+    results: dict[str, ClipScores] = {task: j.metrics for task, j in judgements.items()}
     if yardstick and not opened.holds_pixels:
         results |= _yardstick(opened, list(found), clips)
     rows = metrics_rows(results)
@@ -322,9 +322,7 @@ def _card_tables(task: str, judgement: Judgement) -> list[tuple[str, str]]:
     ]
 
 
-def _yardstick(
-    store: TokenStore, tasks: Sequence[str], clips: Sequence[StoredClip]
-) -> dict[str, ClipMetrics]:
+def _yardstick(store: TokenStore, tasks: Sequence[str], clips: Sequence[StoredClip]) -> dict[str, ClipScores]:
     """The linear probe on the first task, where there is something else to train it on."""
     from step_ros.training.linear_probe import mean_pooled_linear_probe
 

@@ -22,7 +22,7 @@ class PublishedTable:
     unit: str
     """"percent" or "share"."""
     columns: tuple[str, ...]
-    """What is measured on each data set; most are fields of `ClipMetrics`."""
+    """What is measured on each data set; most are fields of `ClipScores`."""
     datasets: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
     """Each with its method (or class), and of each data set a value a column, or None."""

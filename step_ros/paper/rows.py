@@ -13,7 +13,7 @@ from rich.console import Console
 
 from step_ros.peft.text_side import TEXT_SIDES
 from step_ros.probes import StepOptions
-from step_ros.scores.clips import ClipMetrics
+from step_ros.scores.clips import ClipScores
 from step_ros.training.fit import fit
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.judge import Judgement, judge
@@ -178,7 +178,7 @@ def _as(method: str, options: FitOptions) -> FitOptions:
 def cells(result: RowResult, columns: Sequence[str]) -> list[str]:
     """A result's columns as text: mean and, over several seeds, standard deviation, in percent."""
     several = len(set(result.seeds)) > 1
-    known = set(ClipMetrics.__dataclass_fields__)
+    known = set(ClipScores.__dataclass_fields__)
     texts = []
     for column in columns:
         value = result.mean_and_deviation(column) if column in known else None

@@ -76,17 +76,6 @@ def pair_matrices(scored: Scored) -> str | None:
         return svg.to_svg(figure, "Nearly symmetric pairs: " + "; ".join(spoken))
 
 
-def most_common_confusion(scored: Scored, label: str) -> tuple[str, float] | None:
-    """What a label is taken for most often when it is not told right, and how often; None if it never is."""
-    index = scored.labels.index(label)
-    row = scored.confusion()[index].copy()
-    total = row.sum()
-    row[index] = 0
-    if not row.sum():
-        return None
-    return scored.labels[int(row.argmax())], float(row.max() / total)
-
-
 def _order(scored: Scored, counts: NDArray[np.int64]) -> list[int]:
     """Labels that occur in truth or answers, partners next to each other, the idle label first."""
     occurs = counts.sum(0) + counts.sum(1) > 0

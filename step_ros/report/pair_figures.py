@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from step_ros.report import svg
 from step_ros.report.scored import Scored, words
 from step_ros.report.second_look import PairEmbeddings
-from step_ros.scores.updates import TruthTimeline
+from step_ros.scores.timeline import TruthTimeline
 
 Floats = NDArray[np.floating[Any]]
 

@@ -21,19 +21,21 @@ from step_ros.report.pair_figures import confusion_in_time, tsne_maps
 from step_ros.report.scored import scored, words
 from step_ros.report.second_look import SecondLook, jpeg, look_again
 from step_ros.report.tables import (
+    LIVE,
     Table,
     accuracy_table,
     all_tables,
     class_table,
-    number,
+    live_table,
     order_table,
-    percent,
-    summary_table,
+    pace_table,
     symmetric_table,
 )
 from step_ros.report.timeline import timeline_data, timeline_drawing
 from step_ros.runs.run import METRICS, REPLAY, REPORT, Run, read_run
 from step_ros.runs.settings import read_settings
+from step_ros.scores.pace import PaceScores
+from step_ros.scores.score import described, value_at
 
 PAIRS_SHOWN = 3
 """Pairs with attention maps and t-SNE, unless others are asked for: those that were seen longest."""
@@ -175,14 +177,14 @@ def _perceiver(run: Run) -> Perceiver:
 
 def _tiles(run: Run, metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value and what it means of the figures on top."""
+    pace = described(PaceScores)
     tiles = [
-        (words(task), f"{percent(scores['accuracy'])} %", "of updates right")
+        (words(task), LIVE["accuracy"].text_with_unit(scores["accuracy"]), LIVE["accuracy"].doc)
         for task, scores in metrics["tasks"].items()
     ]
     tiles += [
-        ("latency", f"{number(metrics['latency_ms']['p50'], 0)} ms", "median, image to label"),
-        ("updates", f"{number(metrics['updates_per_second'], 1)} / s", f"{metrics['updates']} in all"),
-        ("coverage", f"{percent(metrics['coverage'])} %", "of grid times with an update"),
+        (pace[key].title, pace[key].text_with_unit(value_at(metrics, key)), pace[key].doc)
+        for key in ("latency_ms.p50", "updates_per_second", "coverage")
     ]
     if "real_time_factor" in run.facts:
         tiles.append(("replayed", f"{run.facts['real_time_factor']:.1f} ×", "real time"))
@@ -231,7 +233,7 @@ def _sections(run: Run, metrics: dict[str, Any], look: SecondLook, cost: Cost | 
     errors = {task: scores["calibration_error"] for task, scores in metrics["tasks"].items()}
     judged = bool(metrics["tasks"])
     return [
-        Section("scores", "Scores", tables=[summary_table(metrics)] if judged else []),
+        Section("scores", "Scores", tables=[live_table(metrics)] if judged else []),
         Section(
             "confusion",
             "What is taken for what",
@@ -275,6 +277,7 @@ def _sections(run: Run, metrics: dict[str, Any], look: SecondLook, cost: Cost | 
             "From the newest image of a window to its label. A window is final when the next image opens the "
             "next grid time, so one camera period of waiting is in it; the way of images to the node is not.",
             figures=[_latency(run)] if run.updates else [],
+            tables=[pace_table(metrics)] if run.updates else [],
         ),
         Section(
             "attention",
@@ -301,10 +304,9 @@ def _sections(run: Run, metrics: dict[str, Any], look: SecondLook, cost: Cost | 
 
 
 def _latency(run: Run) -> str:
-    """Of a live node, what it computes is not known apart from the way of image and label."""
-    compute_ms = [(update.compute_ns or 0) / 1e6 for update in run.updates]
-    wait_ms = [(u.received_ns - u.stamp_ns - (u.compute_ns or 0)) / 1e6 for u in run.updates]
-    return latency_histogram(wait_ms, compute_ms)
+    latency_ms = [(update.received_ns - update.stamp_ns) / 1e6 for update in run.updates]
+    compute_ms = [update.compute_ns / 1e6 for update in run.updates if update.compute_ns is not None]
+    return latency_histogram(latency_ms, compute_ms if len(compute_ms) == len(latency_ms) else None)
 
 
 def _example(example: Any, run: Run) -> dict[str, Any]:

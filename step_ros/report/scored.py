@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from step_ros.runs.run import Run
-from step_ros.scores.updates import UNLABELLED
+from step_ros.scores.classes import confusion_matrix
+from step_ros.scores.timeline import UNLABELLED
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +40,7 @@ class Scored:
 
     def confusion(self) -> NDArray[np.int64]:
         """(K, K) updates, by true label and said label."""
-        counts = np.zeros((len(self.labels), len(self.labels)), np.int64)
-        np.add.at(counts, (self.true, self.said), 1)
-        return counts
+        return confusion_matrix(self.true, self.said, len(self.labels))
 
 
 def scored(run: Run, task: str) -> Scored:

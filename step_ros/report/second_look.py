@@ -21,7 +21,7 @@ from step_ros.probes.attention_map import attention_map
 from step_ros.runs.ahead import ahead
 from step_ros.runs.encoded_frames import BATCH, encoded_frames
 from step_ros.runs.run import Run
-from step_ros.scores.updates import Segment
+from step_ros.scores.timeline import Segment
 
 Rgb = NDArray[np.uint8]
 

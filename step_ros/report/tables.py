@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 
-from step_ros.report.confusion_figures import most_common_confusion
 from step_ros.report.cost import Cost
 from step_ros.report.scored import Scored, words
 from step_ros.runs.run import Run
+from step_ros.scores.classes import LabelScores, label_scores, most_common_confusion
+from step_ros.scores.live import LiveScores
+from step_ros.scores.pace import PaceScores
+from step_ros.scores.score import NOTHING, Scores, described, percent, score_rows, value_at
 from step_ros.scores.updates import onsets
+
+LIVE = described(LiveScores)
+"""The scores of a task, by key in metrics.json."""
 
 
 @dataclass(frozen=True)
@@ -28,32 +33,28 @@ class Table:
     """Cells as they are shown."""
     note: str = ""
     """What to know when reading it."""
+    explained: bool = False
+    """Whether the last column says in words what the rows are."""
 
 
 def accuracy_table(metrics: dict[str, Any], cost: Cost | None) -> Table:
     """Table I: nearly symmetric, other and all clips, beside what the head costs."""
-    rows = []
-    for task, scores in metrics["tasks"].items():
-        clips = scores["clips"] or {}
-        rows.append(
-            (
-                words(task),
-                percent(clips.get("symmetric")),
-                percent(clips.get("non_symmetric")),
-                percent(clips.get("top1")),
-                str(clips.get("clips", 0)),
-                percent(scores["symmetric"]),
-                percent(scores["non_symmetric"]),
-                percent(scores["accuracy"]),
-                f"{cost.backbone + cost.heads[task]:.2f}" if cost else "–",
-                f"{cost.parameters[task] / 1e6:.2f}" if cost else "–",
-            )
+    clips = ("clips.symmetric", "clips.non_symmetric", "clips.top1", "clips.clips")
+    live = ("symmetric", "non_symmetric", "accuracy")
+    rows = [
+        (
+            words(task),
+            *(LIVE[key].text(value_at(scores, key)) for key in clips + live),
+            f"{cost.backbone + cost.heads[task]:.2f}" if cost else NOTHING,
+            f"{cost.parameters[task] / 1e6:.2f}" if cost else NOTHING,
         )
+        for task, scores in metrics["tasks"].items()
+    ]
     return Table(
         "Nearly symmetric and other actions (Table I)",
         (
-            *("task", "clips: sym.", "other", "all", "number"),
-            *("live: sym.", "other", "all", "GFLOPs", "parameters (M)"),
+            *("task", *(LIVE[key].title for key in clips), *(f"live: {LIVE[key].title}" for key in live)),
+            *("GFLOPs", "parameters (M)"),
         ),
         rows,
         "Shares in %. Clips: the middle window of each true segment that is at least a window long. Live: "
@@ -63,13 +64,16 @@ def accuracy_table(metrics: dict[str, Any], cost: Cost | None) -> Table:
 
 def order_table(metrics: dict[str, Any]) -> Table | None:
     """Table II: clips forwards and backwards; None where no clip was judged."""
+    forwards, backwards, turned = (
+        LIVE[f"clips.{name}"] for name in ("top1", "reversed_top1", "reversed_to_partner")
+    )
     rows = [
         (
             words(task),
-            percent(clips["top1"]),
-            percent(clips["reversed_top1"]),
+            forwards.text(clips["top1"]),
+            backwards.text(clips["reversed_top1"]),
             f"{100 * (clips['reversed_top1'] - clips['top1']):+.1f}",
-            percent(clips["reversed_to_partner"]),
+            turned.text(clips["reversed_to_partner"]),
         )
         for task, scores in metrics["tasks"].items()
         for clips in [scores["clips"]]
@@ -79,11 +83,10 @@ def order_table(metrics: dict[str, Any]) -> Table | None:
         rows
         and Table(
             "Forwards against backwards (Table II)",
-            ("task", "forwards", "backwards", "change", "turn to the partner"),
+            ("task", forwards.title, backwards.title, "change", turned.title),
             rows,
             "Shares in % of clips that get the label of the film as it was. An order-blind head says the "
-            "same backwards. Turn to the partner: of symmetric clips that are right, those that backwards "
-            "become their partner, which is what a head that knows the order does.",
+            f"same backwards. {turned.title}: {turned.doc}, which is what a head that knows the order does.",
         )
         or None
     )
@@ -98,14 +101,14 @@ def symmetric_table(scored: Scored) -> Table | None:
         total = int(counts[index].sum())
         if not total:
             continue
-        confusion = most_common_confusion(scored, label)
+        mistaken = most_common_confusion(counts, index)
         rows.append(
             (
                 words(label),
                 str(total),
                 percent(counts[index, index] / total),
-                words(confusion[0]) if confusion else "–",
-                percent(confusion[1]) if confusion else "–",
+                NOTHING if mistaken is None else words(scored.labels[mistaken]),
+                NOTHING if mistaken is None else percent(counts[index, mistaken] / total),
             )
         )
     return (
@@ -123,74 +126,60 @@ def symmetric_table(scored: Scored) -> Table | None:
 def class_table(run: Run, scored: Scored) -> Table:
     """Every class that occurs in truth or answers."""
     idle = [scored.idle] if scored.idle else []
-    indices = np.flatnonzero(scored.confusion().sum(0) + scored.confusion().sum(1))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        scored.true, scored.said, labels=indices, zero_division=0.0
-    )
+    counts = scored.confusion()
     updates, truth = run.updates_of(scored.task), run.truth[scored.task]
+    shown, delay = described(LabelScores), LIVE["onsets.delay_s"]
     rows = []
-    for row, index in enumerate(indices):
+    for index in np.flatnonzero(counts.sum(0) + counts.sum(1)).tolist():
         label = scored.labels[index]
+        values = label_scores(counts, index).to_json()
         others = [other for other in scored.labels if other != label]
         found = onsets(updates, truth, ignored=[*others, *idle])
-        count = len(found.delays_s) + found.missed
         rows.append(
             (
                 words(label),
-                str(support[row]),
-                percent(precision[row]),
-                percent(recall[row]) if support[row] else "–",
-                percent(f1[row]),
-                f"{len(found.delays_s)} of {count}" if count else "–",
-                f"{found.median_s:.2f}" if found.delays_s else "–",
+                *(score.text(values[key]) for key, score in shown.items()),
+                f"{len(found.delays_s)} of {found.count}" if found.count else NOTHING,
+                delay.text(found.median_s),
             )
         )
     return Table(
         f"Classes of {words(scored.task)}",
-        ("class", "updates", "precision", "recall", "F1", "onsets found", "median delay (s)"),
+        (
+            *("class", *(score.title for score in shown.values())),
+            *("onsets found", f"median delay ({delay.unit})"),
+        ),
         rows,
         "Precision, recall and F1 in % of updates.",
     )
 
 
-def summary_table(metrics: dict[str, Any]) -> Table:
-    """The figures that people ask for first."""
-    shares = ("accuracy", "symmetric", "non_symmetric", "map", "f1@10", "f1@25", "f1@50", "edit")
-    rows = [
-        (
-            words(task),
-            *(percent(scores[name]) for name in shares),
-            number(scores["onsets"]["delay_s"], 2),
-            percent(scores["onsets"]["detected"]),
-            number(scores["flips_per_minute"], 1),
-            percent(scores["stable"]["accuracy"]),
-            percent(scores["stable"]["coverage"]),
-            number(scores["stable"]["false_starts_per_minute"], 1),
-        )
-        for task, scores in metrics["tasks"].items()
-    ]
-    return Table(
+def live_table(metrics: dict[str, Any]) -> Table:
+    """Every score of the live labels, a column a task."""
+    return _score_table(
         "Live labels",
-        (
-            *("task", "accuracy", "symmetric", "other", "mAP", "F1@10", "F1@25", "F1@50", "edit"),
-            *("onset delay (s)", "onsets found", "flips/min", "stable: right", "stable: coverage"),
-            "false starts/min",
-        ),
-        rows,
-        "Shares in %. Every update counts once. F1@k and edit: segments, idle not among them. Flips: "
-        "changes of the label while the truth stays. Stable: the filtered label; a false start is one that "
-        "never was true.",
+        LiveScores,
+        {words(task): scores for task, scores in metrics["tasks"].items()},
+        "Every update counts once. Clips: the middle window of each true segment that is at least a window "
+        "long. Stable: the filtered label.",
     )
 
 
-def percent(share: float | None) -> str:
-    """A share in per cent, without the sign; a dash where there is none."""
-    return "–" if share is None or np.isnan(share) else f"{100 * share:.1f}"
+def pace_table(metrics: dict[str, Any]) -> Table:
+    """Every score of how labels came."""
+    return _score_table("Pace", PaceScores, {"all updates": metrics})
 
 
-def number(value: float | None, digits: int) -> str:
-    """A number, or a dash."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def _score_table(caption: str, kind: type[Scores], results: dict[str, Any], note: str = "") -> Table:
+    (_, *names), *rows = score_rows(kind, results)
+    docs = [score.doc for score in described(kind).values()]
+    return Table(
+        caption,
+        ("score (in % unless it says otherwise)", *names, "what it says"),
+        [(*row, doc) for row, doc in zip(rows, docs, strict=True)],
+        note,
+        explained=True,
+    )
 
 
 def all_tables(tables: Sequence[Table | None]) -> list[Table]:

@@ -16,7 +16,7 @@ from step_ros.report import svg
 from step_ros.report.scored import words
 from step_ros.report.second_look import FilmFrame
 from step_ros.runs.run import Run, RunTask
-from step_ros.scores.updates import TruthTimeline
+from step_ros.scores.timeline import TruthTimeline
 
 _TOP = 3
 """Labels that the page names of each update."""
@@ -50,7 +50,7 @@ def _task_data(run: Run, task: str, seconds: Any) -> dict[str, Any]:
         else set()
     )
     index |= {label: len(index) + i for i, label in enumerate(extra)}  # true labels that the head has not
-    tops = [_named(update.probabilities[task]) for update in run.updates]
+    tops = [_likeliest(update.probabilities[task]) for update in run.updates]
     return {
         "name": words(task),
         "labels": [words(label) for label in index],
@@ -66,8 +66,8 @@ def _task_data(run: Run, task: str, seconds: Any) -> dict[str, Any]:
     }
 
 
-def _named(probabilities: NDArray[np.float32]) -> list[int]:
-    """Indices of the most probable labels, best first; none that nobody named."""
+def _likeliest(probabilities: NDArray[np.float32]) -> list[int]:
+    """Indices of the likeliest labels, best first, of those whose probability is known."""
     order = np.argsort(-probabilities, kind="stable")[:_TOP]
     return [int(i) for i in order if not np.isnan(probabilities[i])]
 

@@ -15,7 +15,8 @@ from vision_msgs.msg import Classification, LabelInfo
 from step_ros.perception.announcements import Announcement
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.runs.moments import Heard
-from step_ros.scores.updates import UNLABELLED, TruthChange, TruthTimeline, Update
+from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
+from step_ros.scores.updates import Update
 
 HISTORY = 120
 """Updates of each task that are kept."""

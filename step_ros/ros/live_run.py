@@ -33,7 +33,7 @@ from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, Warnin
 from step_ros.runs.replay_run import usable_truth
 from step_ros.runs.run import LIVE, Run, RunTask
 from step_ros.runs.truth import read_truth_csv
-from step_ros.scores.updates import TruthTimeline
+from step_ros.scores.timeline import TruthTimeline
 
 RECORDING = "recording.mcap"
 """The camera's images, beside what was said about them."""

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from step_ros.ros.listener import HeardTask, Listener
-from step_ros.scores.updates import UNLABELLED, latencies_ms, rate_hz
+from step_ros.scores.timeline import UNLABELLED
+from step_ros.scores.updates import latencies_ms, rate_hz
 
 BARS = "▁▂▃▄▅▆▇█"
 _BESIDE_HISTORY = 66  # columns that the rest of the table takes

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from step_ros.perception import Perceiver, Perception
-from step_ros.scores.clips import ClipMetrics, clip_metrics
-from step_ros.scores.updates import Segment, TruthTimeline
+from step_ros.scores.clips import ClipScores, evaluate
+from step_ros.scores.timeline import Segment, TruthTimeline
 
 
 @dataclass
@@ -65,13 +66,13 @@ class MiddleWindows:
                 if tokens is not None:
                     self._judge(answers, task, segment.label, tokens)
 
-    def metrics(self) -> dict[str, ClipMetrics]:
+    def metrics(self) -> dict[str, ClipScores]:
         """By task, of those that have any clip."""
         return {
-            task: clip_metrics(
-                torch.stack(answers.logits),
-                torch.stack(answers.reversed_logits),
-                torch.tensor(answers.targets),
+            task: evaluate(
+                torch.stack(answers.logits).numpy(),
+                torch.stack(answers.reversed_logits).numpy(),
+                np.array(answers.targets),
                 self._perceiver.heads[task].config.labels,
                 self._perceiver.heads[task].config.symmetric_pairs,
             )

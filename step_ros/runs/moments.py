@@ -12,7 +12,7 @@ from step_ros.frames import Frame
 from step_ros.perception import UNKNOWN, Direction, StableLabel
 from step_ros.perception.announcements import Announcement
 from step_ros.runs.run import RunTask, RunUpdate
-from step_ros.scores.updates import UNLABELLED
+from step_ros.scores.timeline import UNLABELLED
 
 
 @dataclass(frozen=True, eq=False)

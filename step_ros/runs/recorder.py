@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol
 
-from step_ros.runs.evaluate import summarise
+from step_ros.runs.evaluate import evaluate
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import (
     METRICS,
@@ -28,7 +28,7 @@ from step_ros.runs.run import (
 )
 from step_ros.runs.writers.bag import PredictionBag
 from step_ros.runs.writers.csv import write_csv
-from step_ros.scores.clips import ClipMetrics
+from step_ros.scores.clips import ClipScores
 
 _log = logging.getLogger("step_ros")
 
@@ -93,7 +93,7 @@ class RunRecorder:
         for writer in self._writers:
             writer.add(moment)
 
-    def finish(self, clips: Mapping[str, ClipMetrics] = MappingProxyType({})) -> dict[str, Any]:
+    def finish(self, clips: Mapping[str, ClipScores] = MappingProxyType({})) -> dict[str, Any]:
         """Score the run, once it is whole, and write what stands for all of it.
 
         Args:
@@ -102,7 +102,7 @@ class RunRecorder:
         Returns:
             The metrics, as in metrics.json.
         """
-        metrics = summarise(self.run, clips)
+        metrics = evaluate(self.run, clips).to_json()
         (self._out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         write_csv(self.run, self._out / PREDICTIONS_CSV)
         write_run(self.run, self._out)

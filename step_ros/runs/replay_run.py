@@ -19,7 +19,7 @@ from step_ros.runs.replay import ImageTopic, Replay, ReplayedUpdate
 from step_ros.runs.run import REPLAY, Run, RunTask, RunUpdate
 from step_ros.runs.settings import NODE, ReplaySettings
 from step_ros.runs.truth import TruthError, check_truth, read_truth_csv, read_truth_topics
-from step_ros.scores.updates import TruthTimeline
+from step_ros.scores.timeline import TruthTimeline
 
 _log = logging.getLogger("step_ros")
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from step_ros.frames import ClipSpec
 from step_ros.perception import Direction, Perception, Prediction, StableLabel
 from step_ros.probes import HeadConfig
-from step_ros.scores.updates import UNLABELLED, TruthChange, TruthTimeline, Update
+from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
+from step_ros.scores.updates import Update
 
 PREDICTIONS_BAG = "predictions.mcap"
 PREDICTIONS_CSV = "predictions.csv"

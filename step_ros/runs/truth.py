@@ -11,7 +11,7 @@ from typing import Any
 
 from step_ros.frames import typestore
 from step_ros.frames.bags.storage import open_bag
-from step_ros.scores.updates import UNLABELLED, TruthChange, TruthTimeline
+from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
 
 _log = logging.getLogger(__name__)
 

@@ -1,14 +1,20 @@
-"""Class by class: how often each is right, what it is taken for, and what confidence is worth."""
+"""Class by class: how often each is right, what it is taken for, and what confidence is worth.
+
+Conventions: logits are (N, K) of N clips; targets are (N,) indices of the true labels. A head's answer is
+the label with the largest logit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
-import torch
-from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix
+import numpy as np
+from numpy.typing import NDArray
+
+from step_ros.scores.probabilities import Floats, Ints, softmax, validate
+from step_ros.scores.score import Score, Scores
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,16 @@ class ClassResult:
     """What it is most often taken for; None if it never is."""
     confusion_rate: float
     """Share of its clips that are taken for that."""
+
+
+@dataclass(frozen=True)
+class LabelScores(Scores):
+    """One label among all answers; 0 where a share is of none."""
+
+    support: Annotated[int, Score("updates", doc="while it is true", format="d")]
+    precision: Annotated[float, Score("precision", "%", "of the answers that say so, those that are right")]
+    recall: Annotated[float | None, Score("recall", "%", "told so while it is true; None if it never is")]
+    f1: Annotated[float, Score("F1", "%", "harmonic mean of both")]
 
 
 @dataclass(frozen=True)
@@ -63,9 +79,39 @@ class ClassReport:
         return asdict(self)
 
 
-def class_report(
-    logits: Tensor,
-    targets: Tensor,
+def confusion_matrix(targets: Ints, answers: Ints, classes: int) -> NDArray[np.int64]:
+    """How often each label (rows) was told as each (columns): (K, K) of (N,) indices of truth and answers."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (targets, answers), 1)
+    return counts
+
+
+def most_common_confusion(counts: NDArray[np.int64], label: int) -> int | None:
+    """The index of what a label is most often taken for, if it is not told right; None if it never is."""
+    wrong = counts[label].copy()
+    wrong[label] = 0
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def label_scores(counts: NDArray[np.int64], label: int) -> LabelScores:
+    """Precision, recall and F1 of one label.
+
+    Args:
+        counts: of `confusion_matrix`.
+        label: its index.
+    """
+    right, true, said = int(counts[label, label]), int(counts[label].sum()), int(counts[:, label].sum())
+    return LabelScores(
+        support=true,
+        precision=right / max(said, 1),
+        recall=right / true if true else None,
+        f1=2 * right / max(said + true, 1),
+    )
+
+
+def evaluate(
+    logits: Floats,
+    targets: Ints,
     labels: Sequence[str],
     pairs: Sequence[tuple[str, str]],
     *,
@@ -79,24 +125,24 @@ def class_report(
         labels: the K labels.
         pairs: nearly symmetric pairs of labels.
         temperature: of the head, for its confidence.
+
+    Raises:
+        ValueError: shapes or indices do not fit.
     """
-    counts = multiclass_confusion_matrix(logits, targets, len(labels))  # truth, answer
-    totals = counts.sum(1)
+    validate(logits, targets)
+    answers = logits.argmax(axis=1)
+    counts = confusion_matrix(targets, answers, len(labels))
+    totals = counts.sum(axis=1)
     classes = []
-    for i, label in enumerate(labels):
-        if totals[i] == 0:
-            continue
-        wrong = counts[i].clone()
-        wrong[i] = 0
-        most = int(wrong.argmax())
-        mistaken = int(wrong[most]) > 0
+    for i in np.flatnonzero(totals).tolist():
+        mistaken = most_common_confusion(counts, i)
         classes.append(
             ClassResult(
-                label,
+                labels[i],
                 int(totals[i]),
                 float(counts[i, i] / totals[i]),
-                labels[most] if mistaken else None,
-                float(wrong[most] / totals[i]),
+                None if mistaken is None else labels[mistaken],
+                0.0 if mistaken is None else float(counts[i, mistaken] / totals[i]),
             )
         )
     index = {label: i for i, label in enumerate(labels)}
@@ -110,17 +156,16 @@ def class_report(
         )
         for a, b in pairs
     ]
-    confidence, answers = torch.softmax(logits / temperature, dim=-1).max(dim=-1)
+    confidence = softmax(logits, temperature).max(axis=1)
+    right = answers == targets
     curve = []
     for step in range(20):
         kept = confidence >= step / 20
-        right = (answers == targets)[kept].float()
-        curve.append(
-            Rejection(step / 20, float(kept.float().mean()), float(right.mean()) if len(right) else None)
-        )
+        accuracy = float(right[kept].mean()) if kept.any() else None
+        curve.append(Rejection(step / 20, float(kept.mean()), accuracy))
     return ClassReport(classes, pair_results, curve)
 
 
-def _rate(counts: Tensor, truth: int, answer: int) -> float | None:
+def _rate(counts: NDArray[np.int64], truth: int, answer: int) -> float | None:
     total = int(counts[truth].sum())
     return float(counts[truth, answer]) / total if total else None

@@ -1,57 +1,113 @@
-"""How well a head does clip by clip, in the STEP paper's terms: symmetric, other, and played backwards."""
+"""How well a head does clip by clip, in the STEP paper's terms: symmetric, other, and played backwards.
+
+Conventions: logits are (N, K) of N clips; targets are (N,) indices of the true labels. A head's answer is
+the label with the largest logit. Pairs are labels that are each other played backwards; a clip is symmetric
+if its true label is in one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-import torch
-from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
+import numpy as np
+from numpy.typing import NDArray
+
+from step_ros.scores.probabilities import (
+    CALIBRATION_BINS,
+    Bools,
+    Floats,
+    Ints,
+    calibration_error,
+    softmax,
+)
+from step_ros.scores.score import Score, Scores
 
 
 @dataclass(frozen=True)
-class ClipMetrics:
+class ClipScores(Scores):
     """Shares in [0, 1] over test clips; None where there is nothing to count."""
 
-    clips: int
-    """How many were judged."""
-    top1: float
-    """Right (table I, overall)."""
-    top5: float
-    """Right among the five likeliest."""
-    mean_class: float
-    """Mean over classes of each class's own top1."""
-    symmetric: float | None
-    """top1 over clips of nearly symmetric classes (table I, Sym)."""
-    non_symmetric: float | None
-    """top1 over the others (table I, N-Sym)."""
-    pair_accuracy: float | None
-    """Of the symmetric clips, those whose class is likelier than its partner: the choice between the two."""
-    reversed_top1: float
-    """top1 against the unchanged label when clips run backwards (table II)."""
-    reversed_to_partner: float | None
-    """Of the symmetric clips that are right forwards, those whose reverse is called the partner class."""
-    direction_accuracy: float | None
-    """Forward against reversed, over clips in both directions; of a head for the task `direction` only."""
-    calibration_error: float
-    """Expected calibration error (Guo et al., 2017): how far confidence is from accuracy, in 15 bins."""
+    DECIMALS: ClassVar[int | None] = None  # several runs' are averaged
 
-    def to_json(self) -> dict[str, float | int | None]:
-        """The metrics as a JSON object."""
-        return asdict(self)
+    clips: Annotated[int, Score("number", doc="clips that were judged", format="d")]
+    top1: Annotated[float, Score("top-1", "%", "right (table I, overall)")]
+    top5: Annotated[float, Score("top-5", "%", "right among the five likeliest")]
+    mean_class: Annotated[float, Score("mean over classes", "%", "mean of each class's own top-1")]
+    symmetric: Annotated[
+        float | None,
+        Score("nearly symmetric", "%", "top-1 over clips of nearly symmetric classes (table I, Sym)"),
+    ]
+    non_symmetric: Annotated[float | None, Score("other", "%", "top-1 over the others (table I, N-Sym)")]
+    pair_accuracy: Annotated[
+        float | None,
+        Score("before its partner", "%", "symmetric clips whose class is likelier than its partner"),
+    ]
+    reversed_top1: Annotated[
+        float,
+        Score("top-1 backwards", "%", "against the unchanged label when clips run backwards (table II)"),
+    ]
+    reversed_to_partner: Annotated[
+        float | None,
+        Score(
+            "turned to partner", "%", "of symmetric clips right forwards, those called the partner backwards"
+        ),
+    ]
+    direction_accuracy: Annotated[
+        float | None,
+        Score(
+            "forward/reversed", "%", "over clips in both directions; of heads for the task `direction` only"
+        ),
+    ]
+    calibration_error: Annotated[
+        float,
+        Score("calibration error", "%", f"distance of confidence from accuracy, in {CALIBRATION_BINS} bins"),
+    ]
 
 
-def clip_metrics(
-    logits: Tensor,
-    reversed_logits: Tensor,
-    targets: Tensor,
+def validate(logits: Floats, reversed_logits: Floats, targets: Ints, labels: Sequence[str]) -> None:
+    """Check shapes.
+
+    Raises:
+        ValueError: there are no clips, or logits are not (N, K) of the N targets and K labels.
+    """
+    if len(targets) == 0:
+        raise ValueError("there are no clips to judge")
+    expected = (len(targets), len(labels))
+    for each in (logits, reversed_logits):
+        if each.shape != expected:
+            raise ValueError(
+                f"logits of {expected[0]} clips and {expected[1]} labels are needed, got {each.shape}"
+            )
+
+
+def partner_indices(labels: Sequence[str], pairs: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
+    """Of each of K labels the index of its partner (K,), or -1."""
+    index = {label: i for i, label in enumerate(labels)}
+    partner = np.full(len(labels), -1, np.int64)
+    for a, b in pairs:
+        partner[index[a]], partner[index[b]] = index[b], index[a]
+    return partner
+
+
+def among_likeliest(logits: Floats, targets: Ints, count: int) -> Bools:
+    """Whether each true label is among the so many likeliest (N,); of equal ones, the first in order are."""
+    likeliest = np.argsort(-logits, axis=1, kind="stable")[:, :count]
+    hits: Bools = (likeliest == targets[:, None]).any(axis=1)
+    return hits
+
+
+def evaluate(
+    logits: Floats,
+    reversed_logits: Floats,
+    targets: Ints,
     labels: Sequence[str],
     pairs: Sequence[tuple[str, str]],
     *,
     temperature: float = 1.0,
     direction: bool = False,
-) -> ClipMetrics:
+) -> ClipScores:
     """Judge a head's answers.
 
     Args:
@@ -64,45 +120,32 @@ def clip_metrics(
         direction: whether the labels say which way a clip runs, so that each has its partner's backwards.
 
     Raises:
-        ValueError: there are no clips.
+        ValueError: there are no clips, or shapes do not fit.
     """
-    if len(targets) == 0:
-        raise ValueError("there are no clips to judge")
+    validate(logits, reversed_logits, targets, labels)
     partner = partner_indices(labels, pairs)
-    right = logits.argmax(-1) == targets
-    turned = reversed_logits.argmax(-1)
+    right = logits.argmax(axis=1) == targets
+    turned = reversed_logits.argmax(axis=1)
     symmetric = partner[targets] >= 0
     answers = right & symmetric
-    classes = len(labels)
-    present = torch.bincount(targets, minlength=classes) > 0
-    by_class = multiclass_accuracy(logits, targets, classes, average=None)
-    own = logits[symmetric].gather(1, targets[symmetric, None])
-    other = logits[symmetric].gather(1, partner[targets[symmetric], None])
-    probabilities = torch.softmax(logits / temperature, dim=-1)
-    both_ways = torch.cat([right, turned == partner[targets]]) if direction else right[:0]
-    return ClipMetrics(
+    rows = np.flatnonzero(symmetric)
+    own, other = logits[rows, targets[rows]], logits[rows, partner[targets[rows]]]
+    both_ways = np.concatenate([right, turned == partner[targets]]) if direction else right[:0]
+    confidence = softmax(logits, temperature).max(axis=1)
+    return ClipScores(
         clips=len(targets),
-        top1=_share(right) or 0.0,
-        top5=float(multiclass_accuracy(logits, targets, classes, top_k=min(5, classes), average="micro")),
-        mean_class=float(by_class[present].mean()),
+        top1=float(right.mean()),
+        top5=float(among_likeliest(logits, targets, 5).mean()),
+        mean_class=float(np.mean([right[targets == label].mean() for label in np.unique(targets)])),
         symmetric=_share(right[symmetric]),
         non_symmetric=_share(right[~symmetric]),
-        pair_accuracy=_share((own > other)[:, 0]),
-        reversed_top1=_share(turned == targets) or 0.0,
+        pair_accuracy=_share(own > other),
+        reversed_top1=float((turned == targets).mean()),
         reversed_to_partner=_share(turned[answers] == partner[targets[answers]]),
         direction_accuracy=_share(both_ways),
-        calibration_error=float(multiclass_calibration_error(probabilities, targets, classes, n_bins=15)),
+        calibration_error=calibration_error(confidence, right),
     )
 
 
-def partner_indices(labels: Sequence[str], pairs: Sequence[tuple[str, str]]) -> Tensor:
-    """Of each of K labels the index of its partner (K,), or -1."""
-    index = {label: i for i, label in enumerate(labels)}
-    partner = torch.full((len(labels),), -1)
-    for a, b in pairs:
-        partner[index[a]], partner[index[b]] = index[b], index[a]
-    return partner
-
-
-def _share(hits: Tensor) -> float | None:
-    return float(hits.float().mean()) if len(hits) else None
+def _share(hits: Bools) -> float | None:
+    return float(hits.mean()) if len(hits) else None

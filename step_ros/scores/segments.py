@@ -2,7 +2,10 @@
 
 As the action segmentation literature computes them: the edit score and F1@k of Lea et al., *Temporal
 Convolutional Networks for Action Segmentation and Detection* (CVPR 2017), in the form that Abu Farha and
-Gall, *MS-TCN* (CVPR 2019), made common. Background segments do not count.
+Gall, *MS-TCN* (CVPR 2019), made common.
+
+Conventions: predicted and true labels are sequences of one length, a label a frame. A segment is a run of
+equal labels; background forms none. Scores are in [0, 1], and 1 where neither side has a segment.
 """
 
 from __future__ import annotations
@@ -10,38 +13,50 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Annotated
 
-OVERLAPS = (0.10, 0.25, 0.50)
-"""The k of F1@k: least intersection over union of a segment that counts as found."""
+from step_ros.scores.score import Score, Scores
+
+_FOUND = "F1 of segments that overlap a true one by at least"
 
 
 @dataclass(frozen=True)
-class FrameSegment:
-    """A run of equal labels."""
+class SegmentScores(Scores):
+    """None where no frame is labelled."""
 
-    label: str
-    """The label."""
-    start: int
-    """Index of its first frame."""
-    end: int
-    """Index after its last frame."""
+    f1_at_10: Annotated[float | None, Score("F1@10", "%", f"{_FOUND} a tenth of their union", key="f1@10")]
+    f1_at_25: Annotated[float | None, Score("F1@25", "%", f"{_FOUND} a quarter", key="f1@25")]
+    f1_at_50: Annotated[float | None, Score("F1@50", "%", f"{_FOUND} half", key="f1@50")]
+    edit: Annotated[
+        float | None, Score("edit", "%", "likeness of the orders of segments, whenever they happen")
+    ]
 
 
-def frame_segments(labels: Sequence[str], background: Collection[str] = ()) -> list[FrameSegment]:
-    """The runs of equal labels, in order, without those of background.
+def validate(predicted: Sequence[str], true: Sequence[str]) -> None:
+    """Check that labels can be compared frame by frame.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    if len(predicted) != len(true):
+        raise ValueError(f"as many predicted as true labels are needed, got {len(predicted)} and {len(true)}")
+
+
+def label_runs(labels: Sequence[str], background: Collection[str] = ()) -> list[tuple[str, range]]:
+    """The runs of equal labels and the frames of each, in order, without those of background.
 
     Example:
-        >>> frame_segments(["idle", "open", "open"], background=["idle"])
-        [FrameSegment(label='open', start=1, end=3)]
+        >>> label_runs(["idle", "open", "open"], background=["idle"])
+        [('open', range(1, 3))]
     """
-    segments = []
+    runs = []
     start = 0
     for label, run in groupby(labels):
         end = start + len(list(run))
         if label not in background:
-            segments.append(FrameSegment(label, start, end))
+            runs.append((label, range(start, end)))
         start = end
-    return segments
+    return runs
 
 
 def edit_score(predicted: Sequence[str], true: Sequence[str], background: Collection[str] = ()) -> float:
@@ -52,15 +67,12 @@ def edit_score(predicted: Sequence[str], true: Sequence[str], background: Collec
         true: likewise, as many.
         background: labels that are no segments.
 
-    Returns:
-        In [0, 1]; 1 where neither has a segment.
-
     Raises:
         ValueError: the lengths differ.
     """
-    _check_lengths(predicted, true)
-    said = [segment.label for segment in frame_segments(predicted, background)]
-    is_true = [segment.label for segment in frame_segments(true, background)]
+    validate(predicted, true)
+    said = [label for label, _ in label_runs(predicted, background)]
+    is_true = [label for label, _ in label_runs(true, background)]
     if not said and not is_true:
         return 1.0
     row = list(range(len(is_true) + 1))  # distances from what was said so far to each beginning of the truth
@@ -82,36 +94,43 @@ def f1_score(
         overlap: k, the least intersection over union.
         background: labels that are no segments.
 
-    Returns:
-        In [0, 1]; 1 where neither has a segment.
-
     Raises:
         ValueError: the lengths differ.
     """
-    _check_lengths(predicted, true)
-    said, is_true = frame_segments(predicted, background), frame_segments(true, background)
+    validate(predicted, true)
+    said, is_true = label_runs(predicted, background), label_runs(true, background)
     if not said and not is_true:
         return 1.0
     claimed: set[int] = set()
-    for segment in said:
-        shares = [_overlap(segment, other) for other in is_true]
+    for label, frames in said:
+        shares = [_overlap(frames, own) if label == other else 0.0 for other, own in is_true]
         best = max(range(len(shares)), key=shares.__getitem__, default=None)
         if best is not None and shares[best] >= overlap and best not in claimed:
             claimed.add(best)
     return 2 * len(claimed) / (len(said) + len(is_true))
 
 
-def _overlap(a: FrameSegment, b: FrameSegment) -> float:
-    """Intersection over union of two segments of one label; 0 of different labels.
+def _overlap(a: range, b: range) -> float:
+    """Intersection over union; the union, as MS-TCN takes it, from the first beginning to the last end."""
+    intersection = max(0, min(a.stop, b.stop) - max(a.start, b.start))
+    return intersection / (max(a.stop, b.stop) - min(a.start, b.start))
 
-    The union is taken, as MS-TCN does, from the first beginning to the last end.
+
+def evaluate(
+    predicted: Sequence[str], true: Sequence[str], background: Collection[str] = ()
+) -> SegmentScores:
+    """All segmental scores.
+
+    Args:
+        predicted: a label a frame.
+        true: likewise, as many.
+        background: labels that are no segments.
+
+    Raises:
+        ValueError: the lengths differ.
     """
-    if a.label != b.label:
-        return 0.0
-    intersection = max(0, min(a.end, b.end) - max(a.start, b.start))
-    return intersection / (max(a.end, b.end) - min(a.start, b.start))
-
-
-def _check_lengths(predicted: Sequence[str], true: Sequence[str]) -> None:
-    if len(predicted) != len(true):
-        raise ValueError(f"as many predicted as true labels are needed, got {len(predicted)} and {len(true)}")
+    validate(predicted, true)
+    if not true:
+        return SegmentScores(None, None, None, None)
+    f1_at = {k: f1_score(predicted, true, k / 100, background) for k in (10, 25, 50)}
+    return SegmentScores(f1_at[10], f1_at[25], f1_at[50], edit_score(predicted, true, background))

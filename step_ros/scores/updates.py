@@ -1,15 +1,20 @@
-"""How good were labels that came live? Scores of updates against a truth that changes over time."""
+"""How good were labels that came live? Scores of updates against a truth that changes over time.
+
+Conventions: an update is judged by what is true at its stamp, and received on the same clock; one that
+falls into unlabelled time does not count. Metrics are NaN where there is nothing to count.
+"""
 
 from __future__ import annotations
 
-import bisect
 import math
 import statistics
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Annotated
 
-UNLABELLED = ""
-"""The label of a time of which nobody knows what happened; it is not scored."""
+from step_ros.scores.score import Score, Scores, none_if_nan
+from step_ros.scores.timeline import UNLABELLED, TruthTimeline
 
 
 @dataclass(frozen=True)
@@ -29,68 +34,81 @@ class Update:
 
 
 @dataclass(frozen=True)
-class TruthChange:
-    """From when on which label is true."""
+class Onsets:
+    """How soon the beginnings of actions were noticed."""
 
-    onset_ns: int
-    """When it begins; it holds until the next change."""
-    label: str
-    """The true label, or `UNLABELLED`."""
+    delays_s: tuple[float, ...]
+    """Of each that was noticed: from its onset to the receipt of the first update that says so, seconds."""
+    missed: int
+    """How many were over before any update said so."""
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return len(self.delays_s) + self.missed
+
+    @property
+    def median_s(self) -> float:
+        """Median delay in seconds; NaN if none was noticed."""
+        return statistics.median(self.delays_s) if self.delays_s else math.nan
+
+    @property
+    def detected(self) -> float:
+        """Share that was noticed; NaN if there were none."""
+        return len(self.delays_s) / self.count if self.count else math.nan
+
+    def __add__(self, other: Onsets) -> Onsets:
+        """Both together."""
+        return Onsets(self.delays_s + other.delays_s, self.missed + other.missed)
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A stretch of time with one label."""
+class OnsetScores(Scores):
+    """Of `Onsets`."""
 
-    label: str
-    """Its label."""
-    start_ns: int
-    """When it begins."""
-    end_ns: int
-    """When it ends; after `start_ns`."""
+    count: Annotated[int, Score("number", doc="beginnings of actions, idle not among them", format="d")]
+    detected: Annotated[float | None, Score("found", "%", "noticed before the action was over")]
+    delay_s: Annotated[
+        float | None, Score("delay", "s", "median, from the onset to the first update that says so", ".2f")
+    ]
 
 
-class TruthTimeline:
-    """The truth of one task over time.
+@dataclass(frozen=True)
+class PairedScores(Scores):
+    """What one action of a nearly symmetric pair is taken for."""
 
-    Args:
-        changes: in any order. Of two with the same onset the later one in the sequence holds; a change to
-            the label that holds already is none.
+    updates: Annotated[int, Score("updates", doc="while it is true", format="d")]
+    right: Annotated[float | None, Score("right", "%", "told as itself")]
+    partner: Annotated[float | None, Score("partner", "%", "told as its partner")]
+    other: Annotated[float | None, Score("other", "%", "told as anything else")]
 
-    Example:
-        >>> truth = TruthTimeline([TruthChange(10, "open"), TruthChange(30, "idle")])
-        >>> truth.at(29), truth.at(30), truth.at(9)
-        ('open', 'idle', '')
+
+@dataclass(frozen=True)
+class UpdateScores(Scores):
+    """Every update counts once."""
+
+    labelled_updates: Annotated[int, Score("updates", doc="with a known truth", format="d")]
+    labelled_seconds: Annotated[float | None, Score("labelled time", "s", "with a known truth")]
+    accuracy: Annotated[float | None, Score("accuracy", "%", "updates with the true label")]
+    symmetric: Annotated[
+        float | None,
+        Score("nearly symmetric", "%", "accuracy while an action of a nearly symmetric pair is true"),
+    ]
+    non_symmetric: Annotated[float | None, Score("other", "%", "accuracy while any other label is true")]
+    onsets: Annotated[OnsetScores, Score("onsets")]
+    pairs: Mapping[str, Mapping[str, PairedScores] | None]
+    """By the pair's name, "a / b", and label; None where neither occurs. Drawn, not tabled."""
+
+
+def validate(updates: Iterable[Update]) -> None:
+    """Check that updates can be scored together.
+
+    Raises:
+        ValueError: they are of several tasks.
     """
-
-    def __init__(self, changes: Iterable[TruthChange]) -> None:
-        self.changes: list[TruthChange] = []
-        """In the order of time, each to another label than the one before."""
-        by_onset = {change.onset_ns: change for change in changes}
-        for onset_ns in sorted(by_onset):
-            if not self.changes or by_onset[onset_ns].label != self.changes[-1].label:
-                self.changes.append(by_onset[onset_ns])
-        self._onsets = [change.onset_ns for change in self.changes]
-
-    def at(self, stamp_ns: int) -> str:
-        """The true label at a time; `UNLABELLED` before the first."""
-        index = bisect.bisect_right(self._onsets, stamp_ns) - 1
-        return self.changes[index].label if index >= 0 else UNLABELLED
-
-    def overlaps(self, first_ns: int, last_ns: int) -> bool:
-        """Whether any label is known between two times, both included."""
-        return self.at(first_ns) != UNLABELLED or any(
-            first_ns <= change.onset_ns <= last_ns and change.label != UNLABELLED for change in self.changes
-        )
-
-    def segments(self, end_ns: int) -> list[Segment]:
-        """The stretches of known labels, in the order of time; the last change holds until `end_ns`."""
-        ends = [*self._onsets[1:], max(end_ns, self._onsets[-1])] if self._onsets else []
-        return [
-            Segment(change.label, change.onset_ns, stop_ns)
-            for change, stop_ns in zip(self.changes, ends, strict=True)
-            if change.label != UNLABELLED and change.onset_ns < stop_ns
-        ]
+    tasks = sorted({update.task for update in updates})
+    if len(tasks) > 1:
+        raise ValueError(f"updates of one task are scored at a time, got those of {', '.join(tasks)}")
 
 
 def accuracy(updates: Iterable[Update], truth: TruthTimeline) -> float:
@@ -103,7 +121,7 @@ def accuracy(updates: Iterable[Update], truth: TruthTimeline) -> float:
     Returns:
         In [0, 1]; NaN if no update falls into labelled time.
     """
-    return _share(update.label == label for update, label in _labelled(updates, truth))
+    return share(update.label == label for update, label in labelled(updates, truth))
 
 
 def pair_accuracy(updates: Iterable[Update], truth: TruthTimeline, pairs: Iterable[tuple[str, str]]) -> float:
@@ -118,31 +136,7 @@ def pair_accuracy(updates: Iterable[Update], truth: TruthTimeline, pairs: Iterab
         In [0, 1]; NaN if there are no such updates.
     """
     paired = {label for pair in pairs for label in pair}
-    return _share(update.label == label for update, label in _labelled(updates, truth) if label in paired)
-
-
-@dataclass(frozen=True)
-class Onsets:
-    """How soon the beginnings of actions were noticed."""
-
-    delays_s: tuple[float, ...]
-    """Of each that was noticed: from its onset to the receipt of the first update that says so, seconds."""
-    missed: int
-    """How many were over before any update said so."""
-
-    @property
-    def median_s(self) -> float:
-        """Median delay in seconds; NaN if none was noticed."""
-        return statistics.median(self.delays_s) if self.delays_s else math.nan
-
-    @property
-    def detected(self) -> float:
-        """Share that was noticed; NaN if there were none."""
-        return _share([True] * len(self.delays_s) + [False] * self.missed)
-
-    def __add__(self, other: Onsets) -> Onsets:
-        """Both together."""
-        return Onsets(self.delays_s + other.delays_s, self.missed + other.missed)
+    return share(update.label == label for update, label in labelled(updates, truth) if label in paired)
 
 
 def onsets(updates: Iterable[Update], truth: TruthTimeline, ignored: Collection[str] = ()) -> Onsets:
@@ -156,8 +150,8 @@ def onsets(updates: Iterable[Update], truth: TruthTimeline, ignored: Collection[
     in_order = sorted(updates, key=lambda update: update.received_ns)
     delays: list[float] = []
     missed = 0
-    ends_ns = [change.onset_ns for change in truth.changes[1:]] + [None]
-    for change, end_ns in zip(truth.changes, ends_ns, strict=True):
+    ends_ns = [change.onset_ns for change in truth.changes[1:]]
+    for change, end_ns in zip_longest(truth.changes, ends_ns):  # the last one has no end
         if change.label == UNLABELLED or change.label in ignored:
             continue
         noticed = (
@@ -175,26 +169,35 @@ def onsets(updates: Iterable[Update], truth: TruthTimeline, ignored: Collection[
     return Onsets(tuple(delays), missed)
 
 
+def pair_confusion(
+    updates: Iterable[Update], truth: TruthTimeline, pair: tuple[str, str]
+) -> dict[str, PairedScores] | None:
+    """What each of two partners is taken for, while it is true; None where neither occurs."""
+    told = {own: [update.label for update, label in labelled(updates, truth) if label == own] for own in pair}
+    if not any(told.values()):
+        return None
+    return {
+        own: PairedScores(
+            updates=len(told[own]),
+            right=none_if_nan(share(label == own for label in told[own])),
+            partner=none_if_nan(share(label == partner for label in told[own])),
+            other=none_if_nan(share(label not in pair for label in told[own])),
+        )
+        for own, partner in (pair, pair[::-1])
+    }
+
+
+def onset_scores(
+    updates: Iterable[Update], truth: TruthTimeline, ignored: Collection[str] = ()
+) -> OnsetScores:
+    """The scores of `onsets`."""
+    found = onsets(updates, truth, ignored)
+    return OnsetScores(found.count, none_if_nan(found.detected), none_if_nan(found.median_s))
+
+
 def latencies_ms(updates: Iterable[Update]) -> list[float]:
     """From the newest frame's stamp to the receipt of the label, of each update, in milliseconds."""
     return [(update.received_ns - update.stamp_ns) / 1e6 for update in updates]
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which `percent` of all lie, interpolated; NaN of none.
-
-    Raises:
-        ValueError: `percent` is not in [0, 100].
-    """
-    if not 0 <= percent <= 100:
-        raise ValueError(f"percent must lie in [0, 100], got {percent}")
-    if not values:
-        return math.nan
-    ordered = sorted(values)
-    position = (len(ordered) - 1) * percent / 100
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
 def rate_hz(times_ns: Sequence[int]) -> float:
@@ -203,12 +206,47 @@ def rate_hz(times_ns: Sequence[int]) -> float:
     return (len(times_ns) - 1) / (span_ns / 1e9) if span_ns else math.nan
 
 
-def _labelled(updates: Iterable[Update], truth: TruthTimeline) -> Iterable[tuple[Update, str]]:
+def labelled(updates: Iterable[Update], truth: TruthTimeline) -> list[tuple[Update, str]]:
     """The updates that can be scored, each with what is true at its stamp."""
     pairs = ((update, truth.at(update.stamp_ns)) for update in updates)
-    return ((update, label) for update, label in pairs if label != UNLABELLED)
+    return [(update, label) for update, label in pairs if label != UNLABELLED]
 
 
-def _share(outcomes: Iterable[bool]) -> float:
+def share(outcomes: Iterable[bool]) -> float:
+    """Of how many something is so, in [0, 1]; NaN of none."""
     outcomes = list(outcomes)
     return sum(outcomes) / len(outcomes) if outcomes else math.nan
+
+
+def evaluate(
+    updates: Sequence[Update],
+    truth: TruthTimeline,
+    pairs: Sequence[tuple[str, str]] = (),
+    *,
+    idle: Collection[str] = (),
+    span_ns: tuple[int, int],
+) -> UpdateScores:
+    """All scores of one task's updates.
+
+    Args:
+        updates: of the truth's task.
+        truth: of the same clock as the stamps.
+        pairs: labels that are each other played backwards.
+        idle: labels whose onsets do not count.
+        span_ns: the first and the last stamp that count as labelled time.
+
+    Raises:
+        ValueError: the updates are of several tasks.
+    """
+    validate(updates)
+    scored = labelled(updates, truth)
+    paired = {label for pair in pairs for label in pair}
+    return UpdateScores(
+        labelled_updates=len(scored),
+        labelled_seconds=truth.labelled_ns(*span_ns) / 1e9,
+        accuracy=none_if_nan(accuracy(updates, truth)),
+        symmetric=none_if_nan(pair_accuracy(updates, truth, pairs)),
+        non_symmetric=none_if_nan(share(u.label == label for u, label in scored if label not in paired)),
+        onsets=onset_scores(updates, truth, idle),
+        pairs={f"{a} / {b}": pair_confusion(updates, truth, (a, b)) for a, b in pairs},
+    )

@@ -8,8 +8,10 @@ from typing import Any
 
 from step_ros.backbones import Backbone
 from step_ros.probes import Head
-from step_ros.scores.classes import ClassReport, class_report
-from step_ros.scores.clips import ClipMetrics, clip_metrics
+from step_ros.scores import classes as class_scores
+from step_ros.scores import clips as clip_scores
+from step_ros.scores.classes import ClassReport
+from step_ros.scores.clips import ClipScores
 from step_ros.training.store import StoredClip, TokenStore
 from step_ros.training.window_logits import window_logits
 from step_ros.training.window_tokens import read_windows
@@ -24,7 +26,7 @@ class JudgeError(ValueError):
 class Judgement:
     """What a head is worth on some clips."""
 
-    metrics: ClipMetrics
+    metrics: ClipScores
     report: ClassReport
 
     def to_json(self) -> dict[str, Any]:
@@ -65,8 +67,9 @@ def judge(
             f"{store.root} has no {store.what_is_judged} with labels of {config.task!r} to judge"
         )
     turned, _ = window_logits(head, [replace(window, backwards=True) for window in windows], tokens_of)
-    about = (config.labels, config.symmetric_pairs)
-    metrics = clip_metrics(
-        logits, turned, targets, *about, temperature=config.temperature, direction=direction
+    about = (targets.numpy(), config.labels, config.symmetric_pairs)
+    metrics = clip_scores.evaluate(
+        logits.numpy(), turned.numpy(), *about, temperature=config.temperature, direction=direction
     )
-    return Judgement(metrics, class_report(logits, targets, *about, temperature=config.temperature))
+    report = class_scores.evaluate(logits.numpy(), *about, temperature=config.temperature)
+    return Judgement(metrics, report)

@@ -10,14 +10,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from step_ros.scores.clips import ClipMetrics, clip_metrics
+from step_ros.scores.clips import ClipScores, evaluate
 from step_ros.training.store import StoredClip, TokenStore
 from step_ros.training.window_tokens import WindowTokens
 
 
 def mean_pooled_linear_probe(
     store: TokenStore, task: str, train: Sequence[StoredClip], test: Sequence[StoredClip]
-) -> ClipMetrics:
+) -> ClipScores:
     """Fit logistic regression on some clips of a store and judge it on others.
 
     A mean over frames is the same forwards and backwards, so what it finds of direction stands in the frames
@@ -41,4 +41,4 @@ def mean_pooled_linear_probe(
     logits[:, torch.from_numpy(probe.classes_)] = torch.from_numpy(
         probe.predict_log_proba(means.numpy())
     ).float()
-    return clip_metrics(logits, logits, targets, labels, pairs)
+    return evaluate(logits.numpy(), logits.numpy(), targets.numpy(), labels, pairs)

@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from step_ros.runs.replay import choose_image_topic  # noqa: E402
 from step_ros.runs.replay_run import TruthSource, replay_to_run  # noqa: E402
 from step_ros.runs.run import RunError, read_run  # noqa: E402
 from step_ros.runs.settings import read_settings  # noqa: E402
+from step_ros.scores.live import LiveScores  # noqa: E402
+from step_ros.scores.pace import PaceScores  # noqa: E402
+from step_ros.scores.score import described  # noqa: E402
 
 
 def replay(bag: Path, models: dict[str, Path], out: Path) -> Path:
@@ -57,6 +61,12 @@ def test_the_page_refers_to_nothing_outside_itself(page: Path) -> None:
 )  # fmt: skip
 def test_the_page_has_every_section(page: Path, section: str) -> None:
     assert f'<section id="{section}"' in page.read_text()
+
+
+def test_every_score_is_on_the_page_with_what_it_says(page: Path) -> None:
+    html = unescape(page.read_text())
+    for score in [*described(LiveScores).values(), *described(PaceScores).values()]:
+        assert f'<th scope="row">{score.title}' in html and f"<td>{score.doc}</td>" in html
 
 
 def test_every_picture_says_what_it_shows(page: Path) -> None:

@@ -13,7 +13,7 @@ from step_ros.frames import ClipSpec, read_video
 from step_ros.ros.demo import shortcomings
 from step_ros.ros.frame_books import unaccounted_frames
 from step_ros.runs.run import LIVE, Run, RunTask, RunUpdate, read_run
-from step_ros.scores.updates import TruthChange, TruthTimeline
+from step_ros.scores.timeline import TruthChange, TruthTimeline
 
 
 @pytest.fixture(scope="module")

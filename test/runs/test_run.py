@@ -20,7 +20,7 @@ from step_ros.runs.run import (
     update_line,
     write_run,
 )
-from step_ros.scores.updates import TruthChange, TruthTimeline
+from step_ros.scores.timeline import TruthChange, TruthTimeline
 
 NAN = float("nan")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from step_ros.scores.segments import FrameSegment, edit_score, f1_score, frame_segments
+from step_ros.scores.segments import edit_score, evaluate, f1_score, label_runs
 
 
 def labels(text: str) -> list[str]:
@@ -13,7 +13,7 @@ def labels(text: str) -> list[str]:
 
 
 def test_segments_are_runs_without_background() -> None:
-    assert frame_segments(labels("..aab."), ["."]) == [FrameSegment("a", 2, 4), FrameSegment("b", 4, 5)]
+    assert label_runs(labels("..aab."), ["."]) == [("a", range(2, 4)), ("b", range(4, 5))]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,12 @@ def test_edit_score_judges_the_order(said: str, true: str, score: float) -> None
 )
 def test_f1_judges_overlap_and_over_segmentation(said: str, true: str, overlap: float, score: float) -> None:
     assert f1_score(labels(said), labels(true), overlap, ["."]) == pytest.approx(score)
+
+
+def test_all_scores_at_once() -> None:
+    found = evaluate(labels("aaaaaaab"), labels("aaaabbbb"), ["."])
+    assert list(found.to_json().items()) == [("f1@10", 1.0), ("f1@25", 1.0), ("f1@50", 0.5), ("edit", 1.0)]
+    assert set(evaluate([], []).to_json().values()) == {None}
 
 
 def test_lengths_must_agree() -> None:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from step_ros.scores.stability import false_starts_per_minute, flips_per_minute, labelled_ns
-from step_ros.scores.updates import TruthChange, TruthTimeline
+from step_ros.scores.stability import evaluate, false_starts_per_minute, flips_per_minute
+from step_ros.scores.timeline import TruthChange, TruthTimeline
 
 SECOND = 1_000_000_000
 
@@ -17,11 +17,6 @@ def timeline(*changes: tuple[float, str]) -> TruthTimeline:
 
 
 TRUTH = timeline((0, "idle"), (10, "open"), (20, "idle"), (30, ""))
-
-
-def test_labelled_time_is_what_lies_between() -> None:
-    assert labelled_ns(TRUTH, 5 * SECOND, 60 * SECOND) == 25 * SECOND
-    assert labelled_ns(timeline(), 0, SECOND) == 0
 
 
 def test_a_change_with_the_truth_is_no_flip() -> None:
@@ -41,3 +36,23 @@ def test_a_false_start_is_a_label_that_never_was_true_meanwhile() -> None:
 def test_stable_labels_of_unlabelled_time_are_nobodys_fault() -> None:
     stable = timeline((40, "close"), (50, ""))
     assert false_starts_per_minute(stable, TRUTH, 0, 60 * SECOND) == 0.0
+
+
+def test_all_scores_at_once() -> None:
+    stamps = [s * SECOND for s in (8, 9, 11, 12)]
+    found = evaluate(
+        ["idle", "open", "open", "close"],
+        ["", "idle", "idle", "open"],
+        *(stamps, timeline((9, "idle"), (12, "open")), TRUTH),
+        idle=["idle"],
+        span_ns=(0, 30 * SECOND),
+    )
+    assert found.flips_per_minute == pytest.approx(2 / 22 * 60)
+    assert (found.stable.accuracy, found.stable.coverage) == (pytest.approx(2 / 3), 0.75)
+    assert found.stable.flips_per_minute == pytest.approx(2 / 22 * 60)  # the first label of all is one
+    assert found.stable.false_starts_per_minute == 0.0
+
+
+def test_a_label_without_a_stamp_is_an_error() -> None:
+    with pytest.raises(ValueError, match="2 labels and 1 stamps"):
+        flips_per_minute(["idle", "open"], [0], TRUTH, SECOND)

@@ -6,17 +6,17 @@ import math
 
 import pytest
 
+from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
 from step_ros.scores.updates import (
-    UNLABELLED,
     Onsets,
-    TruthChange,
-    TruthTimeline,
+    PairedScores,
     Update,
     accuracy,
+    evaluate,
     latencies_ms,
     onsets,
     pair_accuracy,
-    percentile,
+    pair_confusion,
     rate_hz,
 )
 
@@ -33,20 +33,6 @@ def timeline(*changes: tuple[float, str]) -> TruthTimeline:
 
 
 TRUTH = timeline((1, "open"), (3, "idle"), (4, "close"), (6, UNLABELLED))
-
-
-@pytest.mark.parametrize(
-    ("stamp_s", "label"),
-    [(0.9, UNLABELLED), (1.0, "open"), (2.999, "open"), (3.0, "idle"), (5.9, "close"), (7.0, UNLABELLED)],
-)
-def test_truth_holds_from_its_onset_to_the_next_one(stamp_s: float, label: str) -> None:
-    assert TRUTH.at(round(stamp_s * SECOND)) == label
-
-
-def test_truth_is_put_in_order_and_repetitions_are_no_changes() -> None:
-    shuffled = timeline((4, "close"), (1, "open"), (2, "open"))
-    assert [change.label for change in shuffled.changes] == ["open", "close"]
-    assert shuffled.changes[0].onset_ns == SECOND
 
 
 def test_unlabelled_time_is_not_scored() -> None:
@@ -88,14 +74,35 @@ def test_latency_is_receipt_minus_stamp() -> None:
     assert latencies_ms([update("open", 1.0, 0.05)]) == pytest.approx([50.0])
 
 
-def test_percentiles_interpolate() -> None:
-    assert percentile([4.0, 1.0, 3.0, 2.0], 50) == 2.5
-    assert percentile([1.0], 99) == 1.0
-    assert math.isnan(percentile([], 50))
-    with pytest.raises(ValueError, match="100"):
-        percentile([1.0], 101)
-
-
 def test_rate_counts_intervals() -> None:
     assert rate_hz([0, SECOND // 2, SECOND]) == 2.0
     assert math.isnan(rate_hz([5]))
+
+
+def test_each_of_a_pair_is_told_as_itself_its_partner_or_anything_else() -> None:
+    updates = [update(label, 1.1 + 0.1 * i) for i, label in enumerate(["open", "close", "idle", "open"])]
+    assert pair_confusion(updates, TRUTH, ("open", "close")) == {
+        "open": PairedScores(updates=4, right=0.5, partner=0.25, other=0.25),
+        "close": PairedScores(updates=0, right=None, partner=None, other=None),
+    }
+    assert pair_confusion(updates, TRUTH, ("push", "pull")) is None
+
+
+def test_all_scores_at_once() -> None:
+    updates = [update("open", 0.5), update("open", 2.0), update("idle", 3.5), update("open", 4.5)]
+    found = evaluate(updates, TRUTH, [("open", "close")], idle=["idle"], span_ns=(0, 5 * SECOND))
+    assert (found.labelled_updates, found.labelled_seconds) == (3, 4.0)
+    assert (found.accuracy, found.symmetric, found.non_symmetric) == (pytest.approx(2 / 3), 0.5, 1.0)
+    assert (found.onsets.count, found.onsets.detected) == (2, 0.5)
+    assert found.onsets.delay_s == pytest.approx(1.1)
+
+
+def test_without_updates_there_is_nothing_to_count() -> None:
+    found = evaluate([], timeline(), span_ns=(0, SECOND))
+    assert (found.labelled_updates, found.accuracy, found.symmetric, found.onsets.delay_s) == (0, *[None] * 3)
+
+
+def test_tasks_are_not_mixed() -> None:
+    other = Update("object", "cup", 0.9, SECOND, SECOND)
+    with pytest.raises(ValueError, match="those of action, object"):
+        evaluate([update("open", 1.5), other], TRUTH, span_ns=(0, SECOND))

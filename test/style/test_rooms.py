@@ -36,8 +36,13 @@ ROOMS: dict[str, set[str]] = {
 
 ENGINES = "step_ros.backbones.engines"
 
-# Runs with no ROS on the machine, unless it is ros/; reads images with no torch, if it is frames/.
-NOT_IN: dict[str, set[str]] = {"ros": set(), "frames": {"rclpy", "torch"}}
+# Runs with no ROS on the machine, unless it is ros/; reads images with no torch, if it is frames/, and scores
+# with numpy alone, if it is scores/.
+NOT_IN: dict[str, set[str]] = {
+    "ros": set(),
+    "frames": {"rclpy", "torch"},
+    "scores": {"rclpy", "torch", "torchmetrics", "sklearn", "scipy"},
+}
 
 
 def imported_modules(source: str, package: Sequence[str]) -> set[str]:

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from step_ros.runs.run import Run
-from step_ros.scores.updates import UNLABELLED
+from step_ros.scores.timeline import UNLABELLED
 
 COLUMNS = ("seconds", "stamp_ns", "task", "label", "confidence", "stable", "truth", "held", "compute_ms")
 

@@ -16,7 +16,7 @@ from step_ros.perception.window_strip import WindowStrip
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import Run
 from step_ros.runs.writers.video_file import write_video
-from step_ros.scores.updates import UNLABELLED
+from step_ros.scores.timeline import UNLABELLED
 
 Rgb = NDArray[np.uint8]
 

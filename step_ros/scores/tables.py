@@ -9,34 +9,14 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from step_ros.scores.classes import ClassReport
-from step_ros.scores.clips import ClipMetrics
-
-NAMES = {
-    "top1": "top-1",
-    "top5": "top-5",
-    "mean_class": "mean over classes",
-    "symmetric": "nearly symmetric",
-    "non_symmetric": "other",
-    "pair_accuracy": "before its partner",
-    "reversed_top1": "top-1 backwards",
-    "reversed_to_partner": "turned to partner",
-    "direction_accuracy": "forward/reversed",
-    "calibration_error": "calibration error",
-}
-"""Fields of `ClipMetrics`, and what tables call them."""
+from step_ros.scores.clips import ClipScores
+from step_ros.scores.score import NOTHING, percent, score_rows
 
 
-def percent(share: float | None) -> str:
-    """A share as percent with one decimal, or a dash."""
-    return "-" if share is None else f"{100 * share:.1f}"
-
-
-def metrics_rows(results: Mapping[str, ClipMetrics]) -> list[list[str]]:
-    """Header and a row a metric; a column a result."""
-    rows = [["%", *(f"{name} ({metrics.clips} clips)" for name, metrics in results.items())]]
-    for field, name in NAMES.items():
-        rows.append([name, *(percent(getattr(metrics, field)) for metrics in results.values())])
-    return rows
+def metrics_rows(results: Mapping[str, ClipScores]) -> list[list[str]]:
+    """Header and a row a metric; a column a result, whose head says of how many clips."""
+    contents = {f"{name} ({scores.clips} clips)": scores.to_json() for name, scores in results.items()}
+    return score_rows(ClipScores, contents, leave_out=["clips"])
 
 
 def class_rows(report: ClassReport) -> list[list[str]]:
@@ -48,7 +28,7 @@ def class_rows(report: ClassReport) -> list[list[str]]:
                 result.label,
                 str(result.clips),
                 percent(result.accuracy),
-                result.confusion or "-",
+                result.confusion or NOTHING,
                 percent(result.confusion_rate),
             ]
         )
@@ -59,7 +39,7 @@ def terminal_table(rows: Sequence[Sequence[str]], *, title: str = "") -> Table:
     """For rich's console; a row of nothing but dashes is left out."""
     table = Table(*rows[0], title=title or None)
     for row in rows[1:]:
-        if any(value != "-" for value in row[1:]):
+        if any(value != NOTHING for value in row[1:]):
             table.add_row(*row)
     return table
 
