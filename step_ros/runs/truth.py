@@ -6,17 +6,14 @@ import csv
 import logging
 import math
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from step_ros.frames import typestore
+from step_ros.frames.bags.labels import LABEL_TYPES, read_label_changes
 from step_ros.frames.bags.storage import open_bag
 from step_ros.scores.updates import UNLABELLED, TruthChange, TruthTimeline
 
 _log = logging.getLogger(__name__)
-
-TRUTH_TYPES = ("vision_msgs/msg/Classification", "std_msgs/msg/String")
-"""What a topic of true labels may carry; a message holds until the next one."""
 
 
 class TruthError(ValueError):
@@ -26,15 +23,13 @@ class TruthError(ValueError):
 def read_truth_topics(bag: Path, tasks: Collection[str], prefix: str = "/truth") -> dict[str, TruthTimeline]:
     """The truth on the topics ``<prefix>/<task>`` of a bag; tasks without such a topic are left out.
 
-    A Classification's best result (none: nobody knows) holds from its header's stamp on, a String from when
-    it was recorded.
+    What their messages mean, see `step_ros.frames.bags.labels`.
 
     Raises:
-        BagError: it is no bag.
+        BagError: it is no bag, or a message cannot be read.
     """
-    storage = open_bag(bag)
     found: dict[str, TruthTimeline] = {}
-    try:
+    with closing(open_bag(bag)) as storage:
         for name, topic in storage.topics.items():
             task = name.removeprefix(prefix.rstrip("/") + "/")
             if task == name:
@@ -43,23 +38,13 @@ def read_truth_topics(bag: Path, tasks: Collection[str], prefix: str = "/truth")
                 _log.warning(
                     "%s: nobody answers the task of %s; heads answer %s", bag, name, ", ".join(tasks)
                 )
-            elif topic.msgtype not in TRUTH_TYPES:
-                _log.warning("%s: %s is %s, not %s", bag, name, topic.msgtype, " or ".join(TRUTH_TYPES))
+            elif topic.msgtype not in LABEL_TYPES:
+                _log.warning("%s: %s is %s, not %s", bag, name, topic.msgtype, " or ".join(LABEL_TYPES))
             else:
-                changes = (_change(time_ns, cdr, topic.msgtype) for time_ns, cdr in storage.messages(name))
-                found[task] = TruthTimeline(changes)
-    finally:
-        storage.close()
+                found[task] = TruthTimeline(
+                    TruthChange(change.stamp_ns, change.label) for change in read_label_changes(storage, name)
+                )
     return found
-
-
-def _change(log_time_ns: int, cdr: bytes, msgtype: str) -> TruthChange:
-    message: Any = typestore().deserialize_cdr(cdr, msgtype)
-    if msgtype == "std_msgs/msg/String":
-        return TruthChange(log_time_ns, message.data)
-    stamp = message.header.stamp
-    label = message.results[0].class_id if len(message.results) else UNLABELLED
-    return TruthChange(stamp.sec * 1_000_000_000 + stamp.nanosec or log_time_ns, label)
 
 
 def read_truth_csv(path: Path, start_ns: int, tasks: Collection[str]) -> dict[str, TruthTimeline]:
