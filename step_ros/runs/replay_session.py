@@ -181,7 +181,7 @@ def _truth(
     """The truth that can be used; of what cannot, a warning."""
     tasks = tuple(perceiver.heads)
     if source.csv is not None:
-        truth = read_truth_csv(source.csv, span_ns[0], tasks)
+        truth = read_truth_csv(source.csv, span_ns[0], tasks, recording=bag)
     else:
         truth = read_truth_topics(bag, tasks, source.topics)
     labels = {task: perceiver.heads[task].config.labels for task in truth}
