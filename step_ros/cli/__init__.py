@@ -26,7 +26,7 @@ from step_ros.training.datasets import ClipsError
 from step_ros.training.fit_options import OptionsError
 from step_ros.training.judge import JudgeError
 from step_ros.training.splits import SplitError
-from step_ros.training.token_store import TokenStoreError
+from step_ros.training.store import TokenStoreError
 
 USER_ERRORS = (
     AdapterError,

@@ -21,8 +21,7 @@ from step_ros.training.datasets import DATASETS, ClipsError, read_dataset
 from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.raw_patches import RawPatches
-from step_ros.training.sampling import ClipSampling
-from step_ros.training.token_store import TokenStore
+from step_ros.training.store import ClipSampling, TokenStore, open_store
 from step_ros.training.windows import DIRECTION
 
 COSTS = ("table5", "figure4")
@@ -105,7 +104,7 @@ def reproduce(
     if unknown:
         raise ClipsError(f"{table} has no row {', '.join(unknown)}; it has {', '.join(ROWS[table])}")
     methods = rows or ROWS[table]
-    opened = {path.resolve().name: TokenStore(path) for path in store}
+    opened = {path.resolve().name: open_store(path) for path in store}
     adapted = any("adapter" in METHODS[method] for method in ROWS[table])
     sampling = ExtractOptions(ClipSampling(frames, trim), views, dtype="uint8" if adapted else "float16")
     for entry in data:

@@ -14,6 +14,7 @@ from step_ros.shared_files import shared_folder
 from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit_options import FitOptions
+from step_ros.training.store import GridSampling
 
 CLIP = ClipSpec(num_frames=16, window_seconds=1.5)
 
@@ -58,6 +59,6 @@ def tabletop_heads(
     films = render_films(out / "films", counts, workers=workers, seed=seed)
     backbone = Backbone.from_pretrained(shared_folder() / "models" / "tabletop" / "backbone")
     backbone.engine = select_engine(backbone.encoder)
-    store = extract(read_dataset(films), backbone, ExtractOptions(CLIP), out / "store")
+    store = extract(read_dataset(films), backbone, ExtractOptions(GridSampling(CLIP)), out / "store")
     train_heads(store, (), out / "heads", replace(OPTIONS, steps=steps, seed=seed))
     evaluate(out / "store", out / "heads", json_file=out / "results.json", classes=True)

@@ -30,12 +30,10 @@ from step_ros.training.fit import fit, save_heads
 from step_ros.training.fit_options import FitOptions, read_options
 from step_ros.training.judge import JudgeError, Judgement, judge
 from step_ros.training.model_card import extend_card, read_provenance, write_provenance
+from step_ros.training.processes import is_first_process
 from step_ros.training.raw_patches import RawPatches
-from step_ros.training.sampling import ClipSampling
 from step_ros.training.splits import SplitError, split_clips
-from step_ros.training.token_store import StoredClip, TokenStore
-from step_ros.training.training_loop import is_first_process
-from step_ros.training.windows import tasks_of
+from step_ros.training.store import ClipSampling, GridSampling, StoredClip, TokenStore, open_store
 
 
 def extract(
@@ -82,7 +80,7 @@ def extract(
     """
     console = Console()
     clip_set = read_dataset(data, dataset, tasks=tasks, group=group)
-    sampling = ClipSampling(frames, trim) if window is None else ClipSpec(frames, window)
+    sampling = ClipSampling(frames, trim) if window is None else GridSampling(ClipSpec(frames, window))
     if window is not None and trim:
         raise ClipsError("--trim cuts clips, but with --window whole videos are encoded; give one of them")
     options = ExtractOptions(sampling, views, mirror, "uint8" if pixels else dtype, batch_size)
@@ -107,7 +105,7 @@ def verify(store: Path) -> None:
     Args:
         store: a folder that `step-ros extract` made.
     """
-    wrong = TokenStore(store).verify()
+    wrong = open_store(store).verify()
     for line in wrong:
         Console().print(line, markup=False)
     if wrong:
@@ -139,7 +137,7 @@ def train_command(defaults: FitOptions) -> Callable[..., None]:
             config: YAML of options, for those that the command line does not name.
             options: how.
         """
-        train_heads(TokenStore(store), tasks, out, options, backbone)
+        train_heads(open_store(store), tasks, out, options, backbone)
 
     return train
 
@@ -216,7 +214,7 @@ def evaluate(
         backbone: what makes tokens of a store of pixels; by default `backbone` beside the heads.
     """
     console = Console()
-    opened = TokenStore(store)
+    opened = open_store(store)
     found = load_heads(heads)
     clips = clips_to_judge(opened, heads, found, split, hold_out, console)
     encoder = None
@@ -332,7 +330,7 @@ def _yardstick(
 
     judged = {id(clip) for clip in clips}
     train = [clip for clip in store.clips if id(clip) not in judged and clip.split in ("", "train")]
-    task = next((task for task in tasks if task in store.tasks and task in tasks_of(store)), None)
+    task = next((task for task in tasks if task in store.tasks), None)
     if task is None or len({clip.labels.get(task) for clip in train} - {None}) < 2:
         return {}
     return {f"{task}, by an order-blind linear probe": mean_pooled_linear_probe(store, task, train, clips)}

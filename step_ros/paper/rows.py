@@ -18,7 +18,7 @@ from step_ros.training.fit import fit
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.judge import Judgement, judge
 from step_ros.training.splits import split_clips
-from step_ros.training.token_store import TokenStore
+from step_ros.training.store import TokenStore
 
 METHODS: Mapping[str, Mapping[str, Any]] = {
     "linear": {"probe": "linear"},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,77 +13,92 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from step_ros.training.processes import is_first_process
+
 FILE = "checkpoint.safetensors"
+HEADS_ALONE = "heads_alone"
+"""Folder, within the one of a training with an adapter, of the training that comes before it."""
 
 
-def save_checkpoint(
-    folder: Path,
-    step: int,
-    about: dict[str, Any],
-    modules: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    notes: dict[str, Any],
-) -> None:
-    """Write everything that the rest of a training depends on; the file appears only when it is whole.
+class Checkpoint:
+    """What the rest of a training depends on, in a file that the first process writes.
 
     Args:
-        folder: where `FILE` goes.
-        step: how many steps are done.
+        folder: where the file goes; with None nothing is kept.
         about: what is trained on what; a checkpoint of anything else is not resumed.
         modules: by name; one of them may hold the best weights so far.
         optimizer: its moments, by parameter.
         generator: of the batches drawn; torch's own is saved too.
-        notes: plain values to keep.
     """
-    tensors = {"rng.torch": torch.get_rng_state(), "rng.batches": generator.get_state()}
-    for name, module in modules.items():
-        tensors.update({f"module.{name}.{key}": tensor for key, tensor in _trained_state(module).items()})
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors.update({f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()})
-    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{FILE}.partial"
-    save_file(tensors, partial, metadata={"step": str(step), "about": _text(about), "notes": _text(notes)})
-    partial.rename(folder / FILE)
+
+    def __init__(
+        self,
+        folder: Path | None,
+        about: dict[str, Any],
+        modules: Mapping[str, nn.Module],
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+    ) -> None:
+        self._folder = folder
+        self._about = _text(about)
+        self._modules = modules
+        self._optimizer = optimizer
+        self._generator = generator
+
+    def save(self, step: int, notes: dict[str, Any]) -> None:
+        """Write everything; the file appears only when it is whole.
+
+        Args:
+            step: how many steps are done.
+            notes: plain values to keep.
+        """
+        if self._folder is None or not is_first_process():
+            return
+        tensors = {"rng.torch": torch.get_rng_state(), "rng.batches": self._generator.get_state()}
+        for name, module in self._modules.items():
+            tensors.update({f"module.{name}.{key}": t for key, t in _trained_state(module).items()})
+        for index, state in self._optimizer.state_dict()["state"].items():
+            tensors.update({f"optimizer.{index}.{key}": torch.as_tensor(t) for key, t in state.items()})
+        tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = self._folder / f"{FILE}.partial"
+        metadata = {"step": str(step), "about": self._about, "notes": _text(notes)}
+        save_file(tensors, partial, metadata=metadata)
+        partial.rename(self._folder / FILE)
+
+    def load(self) -> tuple[int, dict[str, Any]]:
+        """Take up what `save` wrote.
+
+        Returns:
+            Steps done, and the notes; none if there is no checkpoint, or it is of something else or damaged.
+        """
+        if self._folder is None:
+            return 0, {}
+        try:
+            with safe_open(self._folder / FILE, framework="pt") as file:
+                metadata = file.metadata()
+                if metadata["about"] != self._about:
+                    return 0, {}
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, TypeError):
+            return 0, {}
+        for name, module in self._modules.items():
+            module.load_state_dict({**module.state_dict(), **_below(tensors, f"module.{name}.")})
+        content = self._optimizer.state_dict()
+        by_parameter: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below(tensors, "optimizer.").items():
+            index, key = name.split(".", 1)
+            by_parameter.setdefault(int(index), {})[key] = tensor
+        self._optimizer.load_state_dict({**content, "state": by_parameter})
+        self._generator.set_state(tensors["rng.batches"])
+        torch.set_rng_state(tensors["rng.torch"])
+        return int(metadata["step"]), json.loads(metadata["notes"])
 
 
-def load_checkpoint(
-    folder: Path,
-    about: dict[str, Any],
-    modules: dict[str, nn.Module],
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-) -> tuple[int, dict[str, Any]] | None:
-    """Take up what `save_checkpoint` wrote.
-
-    Returns:
-        Steps done, and the notes; None if there is no checkpoint, or it is of something else or damaged.
-    """
-    try:
-        with safe_open(folder / FILE, framework="pt") as file:
-            metadata = file.metadata()
-            if metadata["about"] != _text(about):
-                return None
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError):
-        return None
-    for name, module in modules.items():
-        module.load_state_dict({**module.state_dict(), **_below(tensors, f"module.{name}.")})
-    content = optimizer.state_dict()
-    by_parameter: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below(tensors, "optimizer.").items():
-        index, key = name.split(".", 1)
-        by_parameter.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**content, "state": by_parameter})
-    generator.set_state(tensors["rng.batches"])
-    torch.set_rng_state(tensors["rng.torch"])
-    return int(metadata["step"]), json.loads(metadata["notes"])
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Delete the checkpoint of a training that is done."""
+def remove_checkpoints(folder: Path) -> None:
+    """Delete the checkpoints of a training that is done."""
     (folder / FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / HEADS_ALONE, ignore_errors=True)
 
 
 def _trained_state(module: nn.Module) -> dict[str, Tensor]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -20,20 +21,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from step_ros.backbones.identity import BackboneIdentity
-from step_ros.frames import BagError, ClipSpec, Frame, VideoError
+from step_ros.frames import BagError, ClipSpec, VideoError
 from step_ros.training.datasets import ClipsError, ClipSet, LabelledClip
-from step_ros.training.datasets.labelled_bag import is_bag, read_frames
-from step_ros.training.sampling import ClipSampling, grid_frames
-from step_ros.training.token_store import (
-    GRID_TENSOR,
-    HEADER,
-    MANIFEST,
-    TOKENS,
-    StoredClip,
-    TokenStore,
-    TokenStoreError,
-    file_sha256,
-)
+from step_ros.training.datasets.labelled_bag import read_frames
+from step_ros.training.store import StoredClip, TokenStore, TokenStoreError, open_store
+from step_ros.training.store.token_store import HEADER, MANIFEST, TOKENS, file_sha256
 from step_ros.training.views import View, draw_view
 
 DTYPES = {
@@ -55,12 +47,49 @@ class FrameEncoder(Protocol):
         """Tokens (B, P, D) of frames (B, H, W, 3)."""
 
 
+class Sampling(Protocol):
+    """Which frames of a video are encoded, and what becomes of them: `ClipSampling` or `GridSampling`."""
+
+    cuts_clips: ClassVar[bool]
+    """Whether the tensors of a video depend on its clips."""
+
+    def header(self) -> dict[str, Any]:
+        """What the store says of its sampling."""
+
+    def estimate_frames(self, clip_set: ClipSet) -> int:
+        """About how many frames a view has."""
+
+    def tensor_of(self, index: int) -> str:
+        """Name of the tensor that a video's clip `index` lies in."""
+
+    def window(self, durations: Iterable[float]) -> ClipSpec:
+        """The window of heads, for clips that last so many seconds."""
+
+    def select(
+        self,
+        video: Path,
+        name: str,
+        stamps: NDArray[np.float64],
+        spans: Sequence[tuple[float, float] | None],
+        draw: Callable[[str], Sequence[View]],
+    ) -> Iterator[tuple[str, View, Iterator[NDArray[np.uint8]]]]:
+        """The tensors of a video: name, view, and the frames (H, W, 3) that are encoded.
+
+        Args:
+            video: which.
+            name: of its file in the store.
+            stamps: (F,) of its frames, in seconds.
+            spans: of each clip where it starts and ends, in seconds; None where it is left out.
+            draw: makes the views of what is called so.
+        """
+
+
 @dataclass(frozen=True)
 class ExtractOptions:
     """How a data set becomes tokens."""
 
-    sampling: ClipSampling | ClipSpec
-    """`ClipSampling`: T frames evenly over each clip. `ClipSpec`: every grid time of whole videos, as in
+    sampling: Sampling
+    """`ClipSampling`: T frames evenly over each clip. `GridSampling`: every grid time of whole videos, as in
     the node."""
     views: int = 1
     """Views of each clip; the first is the clip itself, the others are cropped, recoloured and cut at
@@ -81,11 +110,7 @@ class ExtractOptions:
 
     def header(self, backbone: BackboneIdentity) -> dict[str, Any]:
         """What tokens depend on: a store is resumed only if this is the same."""
-        header: dict[str, Any] = {"backbone": asdict(backbone)}
-        if isinstance(self.sampling, ClipSpec):
-            header["clip"] = asdict(self.sampling)
-        else:
-            header["sampling"] = {"kind": "clip", **self.sampling.to_json()}
+        header: dict[str, Any] = {"backbone": asdict(backbone), **self.sampling.header()}
         if self.views > 1:
             header |= {"views": self.views, "mirror": self.mirror}
         if self.dtype != "float16":
@@ -96,11 +121,7 @@ class ExtractOptions:
 
 def estimate_bytes(clip_set: ClipSet, backbone: BackboneIdentity, options: ExtractOptions) -> int:
     """About how large the store will be; videos are asked for their length, not read."""
-    if isinstance(options.sampling, ClipSampling):
-        frames = len(clip_set.clips) * options.sampling.num_frames
-    else:
-        seconds = sum(_announced_seconds(video) for video in {clip.video for clip in clip_set.clips})
-        frames = round(seconds * 1e9 / options.sampling.step_ns)
+    frames = options.sampling.estimate_frames(clip_set)
     return frames * options.views * backbone.num_patches * backbone.dim * DTYPES[options.dtype].itemsize
 
 
@@ -143,19 +164,13 @@ def extract(clip_set: ClipSet, backbone: FrameEncoder, options: ExtractOptions, 
             if problem:
                 problems.append(f"{clip.where}: {problem}")
                 continue
-            tensor = GRID_TENSOR if isinstance(options.sampling, ClipSpec) else f"clip.{index}"
+            tensor = options.sampling.tensor_of(index)
             stored.append(
                 StoredClip(names[video], tensor, str(video), start, end, clip.labels, clip.split, clip.group)
             )
     if not stored:
         raise TokenStoreError("\n".join([f"{out}: not one clip could be encoded", *problems]))
-    sampling = options.sampling
-    if isinstance(sampling, ClipSampling):
-        window = ClipSpec(
-            sampling.num_frames, sampling.window_seconds(clip.end - clip.start for clip in stored)
-        )
-    else:
-        window = sampling
+    window = options.sampling.window(clip.end - clip.start for clip in stored)
     manifest = {
         **header,
         "clip": asdict(window),
@@ -167,7 +182,7 @@ def extract(clip_set: ClipSet, backbone: FrameEncoder, options: ExtractOptions, 
     partial = out / f"{MANIFEST}.partial"
     partial.write_text(json.dumps(manifest))
     partial.rename(out / MANIFEST)
-    return TokenStore(out)
+    return open_store(out)
 
 
 def file_names(videos: Sequence[Path], root: Path) -> dict[Path, str]:
@@ -202,10 +217,10 @@ def _open_folder(out: Path, header: dict[str, Any]) -> None:
 
 
 def _is_there(path: Path, clips: Sequence[LabelledClip], options: ExtractOptions) -> bool:
-    """Whether the file was written for these clips; of a grid store any will do."""
+    """Whether the file was written for these clips; where they are not cut, any will do."""
     if not path.exists():
         return False
-    if isinstance(options.sampling, ClipSpec):
+    if not options.sampling.cuts_clips:
         return True
     try:
         with safe_open(path, framework="pt") as file:
@@ -228,56 +243,20 @@ def _encode_video(
 ) -> None:
     stamps = np.array([frame.stamp_ns / 1e9 for frame in read_frames(video)])
     times = [_times(clip, stamps) for clip in clips]
-    if isinstance(options.sampling, ClipSpec):
-        tensors = _encode_grid(video, name, backbone, options, options.sampling)
-    else:
-        tensors = _encode_clips(video, stamps, times, name, backbone, options, options.sampling)
+    spans = [None if problem else (start, end) for start, end, problem in times]
+
+    def draw(what: str) -> list[View]:
+        return [draw_view(what, number, mirror=options.mirror) for number in range(options.views)]
+
+    tensors = {
+        tensor: torch.cat([_encode(backbone, view, batch, options) for batch in _batches(frames, options)])
+        for tensor, view, frames in options.sampling.select(video, name, stamps, spans, draw)
+    }
     partial = path.with_suffix(".partial")
     save_file(
         tensors, partial, metadata={"asked": json.dumps(_asked(clips)), "stamps": json.dumps(stamps.tolist())}
     )
     partial.rename(path)
-
-
-def _encode_grid(
-    video: Path, name: str, backbone: FrameEncoder, options: ExtractOptions, grid: ClipSpec
-) -> dict[str, Tensor]:
-    """One tensor a view: tokens of every grid time."""
-    tensors = {}
-    for number in range(options.views):
-        view = draw_view(name, number, mirror=options.mirror)
-        key = GRID_TENSOR if number == 0 else f"{GRID_TENSOR}.{number}"
-        batches = _batches(grid_frames(read_frames(video), grid), options.batch_size)
-        tensors[key] = torch.cat([_encode(backbone, view, batch, options) for batch in batches])
-    return tensors
-
-
-def _encode_clips(
-    video: Path,
-    stamps: NDArray[np.float64],
-    times: Sequence[tuple[float, float, str]],
-    name: str,
-    backbone: FrameEncoder,
-    options: ExtractOptions,
-    sampling: ClipSampling,
-) -> dict[str, Tensor]:
-    """One tensor a clip and view."""
-    chosen: dict[str, tuple[View, NDArray[np.intp]]] = {}
-    for index, (start, end, problem) in enumerate(times):
-        for number in range(0 if problem else options.views):
-            view = draw_view(f"{name} {index}", number, mirror=options.mirror)
-            key = f"clip.{index}" if number == 0 else f"clip.{index}.{number}"
-            chosen[key] = view, sampling.choose(stamps, start, end, view.zoom)
-    wanted = {int(index) for _, indices in chosen.values() for index in indices}
-    frames = {index: frame.rgb for index, frame in enumerate(read_frames(video)) if index in wanted}
-    tensors = {}
-    for key, (view, indices) in chosen.items():
-        parts = [
-            _encode(backbone, view, [frames[int(i)] for i in indices[at : at + options.batch_size]], options)
-            for at in range(0, len(indices), options.batch_size)
-        ]
-        tensors[key] = torch.cat(parts)
-    return tensors
 
 
 def _encode(
@@ -287,15 +266,11 @@ def _encode(
     return tokens.to("cpu", DTYPES[options.dtype]).contiguous()
 
 
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[NDArray[np.uint8]]]:
-    waiting: list[NDArray[np.uint8]] = []
-    for frame in frames:
-        waiting.append(frame.rgb)
-        if len(waiting) == size:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
+def _batches(
+    frames: Iterator[NDArray[np.uint8]], options: ExtractOptions
+) -> Iterator[list[NDArray[np.uint8]]]:
+    while batch := list(islice(frames, options.batch_size)):
+        yield batch
 
 
 def _times(clip: LabelledClip, stamps: NDArray[np.float64]) -> tuple[float, float, str]:
@@ -317,21 +292,5 @@ def _times(clip: LabelledClip, stamps: NDArray[np.float64]) -> tuple[float, floa
 def _resolved_times(path: Path, clips: Sequence[LabelledClip]) -> list[tuple[float, float, str]]:
     """Start and end of each clip in seconds, from the stamps that were written beside the tokens."""
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-    if "stamps" not in metadata:  # a file of the first stores, whose clips were in seconds
-        return [(clip.start, clip.start if clip.end is None else clip.end, "") for clip in clips]
-    stamps = np.array(json.loads(metadata["stamps"]))
+        stamps = np.array(json.loads(file.metadata()["stamps"]))
     return [_times(clip, stamps) for clip in clips]
-
-
-def _announced_seconds(video: Path) -> float:
-    """A video's length by its header; of a bag, by reading it."""
-    if is_bag(video):
-        try:
-            return max((frame.stamp_ns for frame in read_frames(video)), default=0) / 1e9
-        except BagError:
-            return 0.0
-    capture = cv2.VideoCapture(str(video))
-    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    capture.release()
-    return max(count, 0.0) / rate if rate > 0 else 0.0

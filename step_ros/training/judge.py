@@ -10,10 +10,10 @@ from step_ros.backbones import Backbone
 from step_ros.probes import Head
 from step_ros.scores.classes import ClassReport, class_report
 from step_ros.scores.clips import ClipMetrics, clip_metrics
-from step_ros.training.raw_patches import EncodedWindows, WindowEncoder
-from step_ros.training.token_store import StoredClip, TokenStore
+from step_ros.training.store import StoredClip, TokenStore
 from step_ros.training.window_logits import window_logits
-from step_ros.training.windows import DIRECTION, FORWARD, WindowTokens, clip_windows
+from step_ros.training.window_tokens import read_windows
+from step_ros.training.windows import DIRECTION, FORWARD
 
 
 class JudgeError(ValueError):
@@ -54,18 +54,16 @@ def judge(
             f"head {config.task!r} sees {config.clip.num_frames} frames, but clips of {store.root} have "
             f"{store.clip.num_frames}; extract with --frames {config.clip.num_frames}"
         )
-    windows = clip_windows(store, clips)
+    windows = store.clip_windows(clips)
     direction = config.task == DIRECTION and DIRECTION not in store.tasks
     if direction:
         windows = [replace(window, labels={**window.labels, DIRECTION: FORWARD}) for window in windows]
-    stored = WindowTokens(store)
-    tokens_of: WindowTokens | EncodedWindows = stored
-    if backbone is not None:
-        tokens_of = EncodedWindows(stored, WindowEncoder(backbone.tower, backbone.preprocess))
+    tokens_of = read_windows(store, backbone)
     logits, targets = window_logits(head, windows, tokens_of)
     if len(targets) == 0:
-        least = "" if store.sampling == "clip" else f" as long as a window ({store.clip.window_seconds} s)"
-        raise JudgeError(f"{store.root} has no clips{least} with labels of {config.task!r} to judge")
+        raise JudgeError(
+            f"{store.root} has no {store.what_is_judged} with labels of {config.task!r} to judge"
+        )
     turned, _ = window_logits(head, [replace(window, backwards=True) for window in windows], tokens_of)
     about = (config.labels, config.symmetric_pairs)
     metrics = clip_metrics(

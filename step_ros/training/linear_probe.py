@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from step_ros.scores.clips import ClipMetrics, clip_metrics
-from step_ros.training.token_store import StoredClip, TokenStore
-from step_ros.training.windows import WindowTokens, clip_windows
+from step_ros.training.store import StoredClip, TokenStore
+from step_ros.training.window_tokens import WindowTokens
 
 
 def mean_pooled_linear_probe(
@@ -28,7 +28,7 @@ def mean_pooled_linear_probe(
     tokens_of = WindowTokens(store)
 
     def features(clips: Sequence[StoredClip]) -> tuple[Tensor, Tensor]:
-        windows = [window for window in clip_windows(store, clips) if task in window.labels]
+        windows = [window for window in store.clip_windows(clips) if task in window.labels]
         means = torch.cat([tokens_of([window]).float().mean((1, 2)) for window in windows])
         return means, torch.tensor([index[window.labels[task]] for window in windows])
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from step_ros.probes import HeadConfig
-from step_ros.training.fit import Fitted
 from step_ros.training.fit_options import FitOptions
+from step_ros.training.fitted import Fitted
 
 TRAINING_FILE = "training.json"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +11,6 @@ from torch import Tensor, nn
 
 from step_ros.backbones import BackboneIdentity, Encoder, Preprocess
 from step_ros.backbones.vision_tower import VisionTower
-from step_ros.training.windows import Window, WindowTokens
-
-_Name = tuple[str, str, int, bool, int]
 
 
 class RawPatches:
@@ -64,56 +60,6 @@ class WindowEncoder(nn.Module):
     def train(self, mode: bool = True) -> WindowEncoder:
         """Stay in evaluation mode, as backbones do."""
         return super().train(False)
-
-
-class EncodedWindows:
-    """Tokens of windows whose pixels are stored.
-
-    Args:
-        pixels: of the store.
-        encoder: what makes tokens of them.
-        keep_bytes: how much of them is kept, as float16, for when a window comes again; nothing by default,
-            since an encoder that is being trained gives others by then.
-    """
-
-    def __init__(self, pixels: WindowTokens, encoder: WindowEncoder, *, keep_bytes: int = 0) -> None:
-        self._pixels = pixels
-        self._encoder = encoder
-        self._room = keep_bytes
-        self._kept: dict[_Name, Tensor] = {}
-
-    @torch.no_grad()
-    def __call__(
-        self, windows: Sequence[Window], views: Sequence[int] | None = None, patches: Tensor | None = None
-    ) -> Tensor:
-        """Tokens (B, T, P, D), as of `WindowTokens`; of backwards ones the frames are encoded backwards."""
-        chosen = [0] * len(windows) if views is None else views
-        asked = {_name(*pair): pair for pair in zip(windows, chosen, strict=True)}
-        found = self._encode({name: pair for name, pair in asked.items() if name not in self._kept})
-        parts = [found[name] if name in found else self._kept[name] for name in map(_name, windows, chosen)]
-        if patches is not None:
-            parts = [part[:, patches.to(part.device)] for part in parts]
-        device = next(self._encoder.parameters()).device
-        return torch.stack([part.to(device) for part in parts]).float()
-
-    def _encode(self, new: Mapping[_Name, tuple[Window, int]]) -> dict[_Name, Tensor]:
-        """Tokens (T, P, D) of windows, all in one pass; those that there is room for are kept."""
-        if not new:
-            return {}
-        device = next(self._encoder.parameters()).device
-        windows, views = zip(*new.values(), strict=True)
-        found: dict[_Name, Tensor] = {}
-        for name, tokens in zip(new, self._encoder(self._pixels(windows, views).to(device)), strict=True):
-            if tokens.numel() * torch.float16.itemsize <= self._room:
-                self._kept[name] = tokens.to("cpu", torch.float16)
-                self._room -= self._kept[name].nbytes
-            else:
-                found[name] = tokens
-        return found
-
-
-def _name(window: Window, view: int) -> _Name:
-    return window.video, window.tensor, window.first, window.backwards, view
 
 
 def to_patches(images: Tensor, patch_size: int) -> Tensor:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from step_ros.training.token_store import StoredClip, TokenStore
+from step_ros.training.store import StoredClip, TokenStore
 
 
 class SplitError(ValueError):

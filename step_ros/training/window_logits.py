@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from step_ros.probes import Head
-from step_ros.training.raw_patches import EncodedWindows
 from step_ros.training.targets import label_of
-from step_ros.training.windows import Window, WindowTokens
+from step_ros.training.window_tokens import TokenSource
+from step_ros.training.windows import Window
 
 
 @torch.no_grad()
 def window_logits(
-    head: Head, windows: Sequence[Window], tokens_of: WindowTokens | EncodedWindows, batch: int = 16
+    head: Head, windows: Sequence[Window], tokens_of: TokenSource, batch: int = 16
 ) -> tuple[Tensor, Tensor]:
     """Logits (N, K) of windows that have a label of the head's task, and the indices (N,) of their labels."""
     index = {label: i for i, label in enumerate(head.config.labels)}

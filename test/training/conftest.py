@@ -12,8 +12,7 @@ from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec
 from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
-from step_ros.training.sampling import ClipSampling
-from step_ros.training.token_store import TokenStore
+from step_ros.training.store import ClipSampling, GridSampling, TokenStore
 
 from ..tiny_models import save_vit
 
@@ -53,7 +52,8 @@ def clips_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def grid_store(clips_csv: Path, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
     """Windows of 4 frames that slide over whole videos."""
     out = tmp_path_factory.mktemp("grid_store")
-    return extract(read_dataset(clips_csv), backbone, ExtractOptions(ClipSpec(4, 0.4), batch_size=7), out)
+    options = ExtractOptions(GridSampling(ClipSpec(4, 0.4)), batch_size=7)
+    return extract(read_dataset(clips_csv), backbone, options, out)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +9,19 @@ import pytest
 import torch
 
 from step_ros.backbones import Backbone
-from step_ros.frames import ClipSpec, Frame, read_video
+from step_ros.frames import ClipSpec, read_video
 from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, estimate_bytes, extract
-from step_ros.training.sampling import ClipSampling, grid_frames
-from step_ros.training.token_store import TokenStore, TokenStoreError
+from step_ros.training.store import ClipSampling, GridSampling, TokenStore, TokenStoreError, open_store
 
-GRID = ClipSpec(4, 0.4)
+GRID = GridSampling(ClipSpec(4, 0.4))
 
 
 def test_a_grid_store_holds_every_grid_time(
     grid_store: TokenStore, backbone: Backbone, clips_csv: Path
 ) -> None:
     frames = list(read_video(clips_csv.parent / "test_4.mp4"))
-    tokens = grid_store.tokens("test_4")
+    tokens = grid_store.tokens("test_4", "tokens")
     assert tokens.shape == (40, backbone.num_patches, backbone.dim)
     assert tokens.dtype == torch.float16
     expected = backbone.encode(frames[11].rgb[None])[0]
@@ -57,14 +55,6 @@ def test_other_views_are_other_tokens_but_always_the_same(
     assert torch.equal(again.tokens(clip.file, clip.tensor, 1), other)
 
 
-def test_it_remembers_backbone_window_and_tasks(grid_store: TokenStore, backbone: Backbone) -> None:
-    opened = TokenStore(grid_store.root)
-    assert opened.backbone.same_tokens(backbone.identity)
-    assert opened.clip == GRID and opened.sampling == "grid"
-    assert opened.tasks["direction"].symmetric_pairs == [("right", "left")]
-    assert opened.verify() == []
-
-
 def test_a_killed_extraction_goes_on_without_double_work(
     clips_csv: Path, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +72,7 @@ def test_a_killed_extraction_goes_on_without_double_work(
     with pytest.raises(KeyboardInterrupt):
         extract(read_dataset(clips_csv), backbone, options, tmp_path)
     with pytest.raises(TokenStoreError, match="not a complete token store"):
-        TokenStore(tmp_path)
+        open_store(tmp_path)
     whole = {path: path.stat().st_mtime_ns for path in (tmp_path / "tokens").glob("*.safetensors")}
     assert len(whole) == 2
     calls = 100
@@ -116,29 +106,13 @@ def test_a_store_is_not_mixed_with_another_kind_or_backbone(
     grid_store: TokenStore, clips_csv: Path, backbone: Backbone
 ) -> None:
     for options in (
-        ExtractOptions(ClipSpec(8, 0.4)),
+        ExtractOptions(GridSampling(ClipSpec(8, 0.4))),
         ExtractOptions(ClipSampling(4)),
         ExtractOptions(GRID, 2),
     ):
         with pytest.raises(TokenStoreError, match="was made otherwise.*choose another folder"):
             extract(read_dataset(clips_csv), backbone, options, grid_store.root)
-    assert TokenStore(grid_store.root).clips == grid_store.clips
-
-
-def test_verification_finds_what_was_damaged(clips_csv: Path, backbone: Backbone, tmp_path: Path) -> None:
-    store = extract(read_dataset(clips_csv), backbone, ExtractOptions(ClipSampling(4)), tmp_path)
-    first, second, *_ = sorted((tmp_path / "tokens").glob("*.safetensors"))
-    damaged = bytearray(first.read_bytes())
-    damaged[-1] ^= 1
-    first.write_bytes(damaged)
-    second.unlink()
-    assert [line.split(" is ")[1] for line in sorted(TokenStore(tmp_path).verify())] == [
-        "not what was written; delete it and extract again",
-        "missing",
-    ]
-    with pytest.raises(TokenStoreError, match="missing or damaged"):
-        TokenStore(tmp_path).tokens(second.stem, "clip.0")
-    assert store.root == tmp_path
+    assert open_store(grid_store.root).clips == grid_store.clips
 
 
 def test_videos_of_one_name_in_two_folders_have_two_files(
@@ -165,24 +139,3 @@ def test_the_estimate_is_what_the_tokens_take(
     ):
         size = sum(path.stat().st_size for path in (store.root / "tokens").glob("*.safetensors"))
         assert estimate_bytes(clip_set, backbone.identity, options) == pytest.approx(size, rel=0.1)
-
-
-def test_the_first_stores_are_still_read(grid_store: TokenStore, tmp_path: Path) -> None:
-    manifest = json.loads((grid_store.root / "manifest.json").read_text())
-    keys = ("video", "start", "end", "split", "labels")
-    old = {name: manifest[name] for name in ("backbone", "clip", "tasks")}
-    old["clips"] = [{key: clip[key] for key in keys} for clip in manifest["clips"]]
-    (tmp_path / "manifest.json").write_text(json.dumps(old))
-    assert TokenStore(tmp_path).clips == grid_store.clips
-
-
-def test_older_frames_stand_in_where_a_grid_time_has_none() -> None:
-    rgb = [np.full((2, 2, 3), i, np.uint8) for i in range(4)]
-    frames = [Frame(stamp * 100_000_000, image) for stamp, image in zip((0, 1, 4, 5), rgb, strict=True)]
-    assert [int(f.rgb[0, 0, 0]) for f in grid_frames(iter(frames), GRID)] == [0, 1, 1, 1, 2, 3]
-
-
-@pytest.mark.parametrize(("frames", "trim"), [(1, 0.0), (4, 0.5), (4, -0.1)])
-def test_sampling_that_makes_no_sense_is_refused(frames: int, trim: float) -> None:
-    with pytest.raises(ValueError, match="at least 2 frames|trim must be a share"):
-        ClipSampling(frames, trim)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from step_ros.training.splits import SplitError, split_clips, untrained_classes
-from step_ros.training.token_store import TokenStore
+from step_ros.training.store import TokenStore, open_store
 
 
 @pytest.fixture
 def scenes(clip_store: TokenStore) -> TokenStore:
     """The same clips without splits, in three scenes of two videos."""
-    store = TokenStore(clip_store.root)
+    store = open_store(clip_store.root)
     store.clips = [
         replace(c, split="", group=f"scene{int(c.file[-1]) // 2}", labels={**c.labels, "place": c.file})
         for c in store.clips
@@ -65,8 +64,3 @@ def test_classes_that_training_lacks_are_found(scenes: TokenStore) -> None:
         replace(clip, labels={"direction": "up"}) if clip.group == "scene2" else clip for clip in scenes.clips
     ]
     assert untrained_classes(split_clips(scenes, hold_out=["scene2"]), "direction") == {"test": ["up"]}
-
-
-def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not a complete token store"):
-        TokenStore(tmp_path)

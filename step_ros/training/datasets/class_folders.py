@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from step_ros.training.datasets.labelled_clips import (
-    SPLITS,
+    SPLIT_NAMES,
     ClipsError,
     ClipSet,
     LabelledClip,
@@ -27,7 +27,7 @@ def read_class_folders(root: Path) -> ClipSet:
     clips = []
     for video in sorted(video_files(root)):
         *above, label, _ = video.relative_to(root).parts if video.parent != root else ("", "")
-        split = SPLITS.get(above[-1].lower(), "") if above else ""
+        split = SPLIT_NAMES.get(above[-1].lower(), "") if above else ""
         if label and (not above or (len(above) == 1 and split)):
             clips.append(LabelledClip(video, {TASK: label}, split=split, where=str(video.relative_to(root))))
     if not clips:

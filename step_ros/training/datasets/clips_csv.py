@@ -30,7 +30,7 @@ from step_ros.frames.segments_csv import (
     seconds,
 )
 from step_ros.training.datasets.labelled_clips import (
-    SPLITS,
+    SPLIT_NAMES,
     ClipsError,
     ClipSet,
     LabelledClip,
@@ -103,7 +103,7 @@ def _clip(
         labels=labels,
         start=times[0],
         end=times[1],
-        split=SPLITS.get(split.lower(), split),
+        split=SPLIT_NAMES.get(split.lower(), split),
         group=row.cells[group] if group else "",
         where=where,
     )

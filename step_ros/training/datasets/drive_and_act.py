@@ -12,7 +12,7 @@ from pathlib import Path
 
 from step_ros.training.datasets.class_folders import video_files
 from step_ros.training.datasets.labelled_clips import (
-    SPLITS,
+    SPLIT_NAMES,
     ClipsError,
     ClipSet,
     LabelledClip,
@@ -106,7 +106,7 @@ def read_drive_and_act(
                 f"{name} is there {len(found)} times: {', '.join(map(str, found))}; choose one folder"
             )
         for path in found:
-            clips += _read(path, SPLITS[subset], videos, root, problems)
+            clips += _read(path, SPLIT_NAMES[subset], videos, root, problems)
     if not clips:
         raise ClipsError(
             "\n".join(

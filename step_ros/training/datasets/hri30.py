@@ -13,7 +13,7 @@ from pathlib import Path
 
 from step_ros.training.datasets.class_folders import video_files
 from step_ros.training.datasets.labelled_clips import (
-    SPLITS,
+    SPLIT_NAMES,
     ClipsError,
     ClipSet,
     LabelledClip,
@@ -92,7 +92,7 @@ def read_hri30(root: Path) -> ClipSet:
         label, where = named.pop(video.stem, ("", str(video.relative_to(root))))
         if not label and 1 <= number <= len(CLASSES):
             label = CLASSES[number - 1]
-        split = next((SPLITS[part] for part in _parts(video, root) if part in SPLITS), "")
+        split = next((SPLIT_NAMES[part] for part in _parts(video, root) if part in SPLIT_NAMES), "")
         labels = {TASK: label or f"CID{match[1]}"}
         clips.append(LabelledClip(video, labels, split=split, group=f"SID{match[2]}", where=where))
     if not clips:

@@ -14,7 +14,7 @@ from typing import Any
 
 from step_ros.training.datasets.class_folders import video_files
 from step_ros.training.datasets.labelled_clips import (
-    SPLITS,
+    SPLIT_NAMES,
     ClipsError,
     ClipSet,
     LabelledClip,
@@ -93,7 +93,7 @@ def read_ikea_asm(root: Path, *, camera: str = "dev3") -> ClipSet:
         if video is None:
             problems.append(f"{path.name}: there is no video of {scan} from {camera}")
             continue
-        split = splits.get(scan, SPLITS.get(str(content.get("subset", "")).lower(), ""))
+        split = splits.get(scan, SPLIT_NAMES.get(str(content.get("subset", "")).lower(), ""))
         for number, annotation in enumerate(content["annotation"]):
             clip = _clip(annotation, video, split, Path(scan).parts[-1], f"{path.name}: {scan}[{number}]")
             if isinstance(clip, str):

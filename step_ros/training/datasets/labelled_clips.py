@@ -70,7 +70,7 @@ class ClipSet:
     """What is wrong with it, each with file and line; what is named here is not among `clips`."""
 
 
-SPLITS = {
+SPLIT_NAMES = {
     "train": "train",
     "training": "train",
     "val": "validation",

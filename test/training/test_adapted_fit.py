@@ -15,18 +15,17 @@ from step_ros.peft import AdapterError
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import load_perceiver
 from step_ros.probes import Head
-from step_ros.training import training_loop
 from step_ros.training.adapter_options import AdapterOptions
-from step_ros.training.checkpoint import save_checkpoint
+from step_ros.training.checkpoint import Checkpoint
 from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
-from step_ros.training.fit import Fitted, fit, save_heads
-from step_ros.training.fit_options import FitOptions, OptionsError, read_options
+from step_ros.training.fit import fit, save_heads
+from step_ros.training.fit_options import FitOptions
+from step_ros.training.fitted import Fitted
 from step_ros.training.judge import judge
-from step_ros.training.raw_patches import EncodedWindows, RawPatches, WindowEncoder, to_images, to_patches
-from step_ros.training.sampling import ClipSampling
-from step_ros.training.token_store import TokenStore
-from step_ros.training.windows import WindowTokens, clip_windows
+from step_ros.training.raw_patches import RawPatches
+from step_ros.training.store import ClipSampling, TokenStore
+from step_ros.training.window_tokens import read_windows
 
 QUIET = Console(quiet=True)
 
@@ -61,24 +60,14 @@ def fast(kind: str, **options: object) -> FitOptions:
     )
 
 
-def test_patches_of_pixels_become_the_image_again() -> None:
-    images = torch.randint(0, 256, (2, 3, 24, 32), dtype=torch.uint8)
-    patches = to_patches(images, 8)
-    assert patches.shape == (2, 12, 192)
-    assert torch.equal(patches[1, 5].reshape(3, 8, 8), images[1, :, 8:16, 8:16])
-    assert torch.equal(to_images(patches, (24, 32), 8), images)
-
-
 def test_stored_pixels_give_the_backbone_s_own_tokens(
     pixel_store: TokenStore, backbone: Backbone, clips_csv: Path, tmp_path: Path
 ) -> None:
     tokens = extract(
         read_dataset(clips_csv), backbone, ExtractOptions(ClipSampling(6, 0.1), dtype="float32"), tmp_path
     )
-    windows = clip_windows(pixel_store, pixel_store.clips)
-    encoder = WindowEncoder(backbone.tower, backbone.preprocess)
-    found = EncodedWindows(WindowTokens(pixel_store), encoder)(windows)
-    torch.testing.assert_close(found, WindowTokens(tokens)(clip_windows(tokens, tokens.clips)))
+    found = read_windows(pixel_store, backbone)(pixel_store.clip_windows(pixel_store.clips))
+    torch.testing.assert_close(found, read_windows(tokens)(tokens.clip_windows(tokens.clips)))
 
 
 @pytest.mark.parametrize("kind", ["adaptformer", "vpt_deep", "st_adapter"])
@@ -175,6 +164,9 @@ def test_text_side_is_refused_before_training_where_there_is_none(
     options = FitOptions(adapter=AdapterOptions("adaptformer", text=str(clip_with_words)))
     with pytest.raises(AdapterError, match="adaptformer has no text side"):
         fit(pixel_store, ["direction"], options, console=QUIET, backbone=backbone_folder)
+    options = FitOptions(adapter=AdapterOptions(text=str(clip_with_words)))
+    with pytest.raises(AdapterError, match="no adapter has no text side"):
+        fit(pixel_store, ["direction"], options, console=QUIET, backbone=backbone_folder)
     options = FitOptions(adapter=AdapterOptions("m2_clip", text=str(clip_with_words)))
     with pytest.raises(AdapterError, match="D=24, but the backbone has D=32"):
         fit(pixel_store, ["direction"], options, console=QUIET, backbone=backbone_folder)
@@ -190,11 +182,11 @@ def test_killed_training_goes_on_to_the_same_weights(
 ) -> None:
     """Whether it was killed once the heads had learned alone or later: they do not learn alone again."""
     whole = fit(pixel_store, ["direction"], fast("adaptformer"), console=QUIET, backbone=backbone_folder)
-    saved = 0
+    save, saved = Checkpoint.save, 0
 
-    def save_and_die(*arguments: object) -> None:
+    def save_and_die(self: Checkpoint, step: int, notes: dict[str, object]) -> None:
         nonlocal saved
-        save_checkpoint(*arguments)  # type: ignore[arg-type]
+        save(self, step, notes)
         saved += 1
         if saved == killed_after:
             raise KeyboardInterrupt
@@ -204,7 +196,7 @@ def test_killed_training_goes_on_to_the_same_weights(
                    backbone=backbone_folder)  # fmt: skip
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_loop, "save_checkpoint", save_and_die)
+        patch.setattr(Checkpoint, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             train(QUIET)
     shown = io.StringIO()
@@ -233,12 +225,3 @@ def test_what_does_not_fit_is_named_before_training(
     )
     with pytest.raises(AdapterError, match="holds pixels for .*, not for"):
         fit(pixel_store, ["direction"], fast("vpt_deep"), console=QUIET, backbone=tmp_path)
-
-
-def test_adapter_in_a_yaml_of_options(tmp_path: Path) -> None:
-    path = tmp_path / "options.yaml"
-    path.write_text("adapter: {kind: st_adapter, size: 96}\n")
-    assert read_options(path).adapter == AdapterOptions("st_adapter", size=96)
-    path.write_text("adapter: {kind: lora}\n")
-    with pytest.raises(OptionsError, match="unknown adapter 'lora'"):
-        read_options(path)

@@ -1,0 +1,67 @@
+"""The processes that train together: one alone, or those that `accelerate launch` started."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Processes(Protocol):
+    """What a training loop needs of the others; Accelerate's `Accelerator` is one."""
+
+    @property
+    def process_index(self) -> int:
+        """Which one this is."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        """Model and optimizer that learn from the batches of all."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute gradients."""
+
+
+class Alone:
+    """This process and no other.
+
+    Args:
+        device: where it computes.
+    """
+
+    process_index = 0
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+
+    def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        """Both as they are."""
+        return model, optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute gradients."""
+        loss.backward()
+
+
+def join_processes(device: str) -> Processes:
+    """The processes that this one trains with.
+
+    Args:
+        device: where it computes if it is alone; else Accelerate says where.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return Alone(device)
+    from accelerate import Accelerator
+
+    processes: Processes = Accelerator()
+    return processes
+
+
+def is_first_process() -> bool:
+    """Whether this process, of several that train together, is the one that writes files."""
+    return int(os.environ.get("RANK", "0")) == 0

@@ -1,0 +1,46 @@
+"""Token stores: patch tokens on disk, so that a data set passes the backbone once.
+
+A store is a folder: `manifest.json` names the backbone, how clips were sampled and the labelled clips;
+`tokens/` holds one safetensors file a video, which is read memory-mapped. Two kinds:
+
+- `clips.py`: of each clip T frames, evenly spaced: tensors `clip.0`, `clip.1` ... (T, P, D) a video;
+- `grid.py`: of each video a frame at every grid time, as the node chooses them: one tensor `tokens`
+  (F, P, D), over which windows slide.
+
+Further views (see `views.py`) have the same names with the view's number behind: `clip.0.1`, `tokens.1`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from step_ros.training.store.clips import ClipSampling, ClipStore
+from step_ros.training.store.grid import GridSampling, GridStore
+from step_ros.training.store.token_store import MANIFEST, StoredClip, TokenStore, TokenStoreError
+
+__all__ = [
+    "ClipSampling",
+    "ClipStore",
+    "GridSampling",
+    "GridStore",
+    "StoredClip",
+    "TokenStore",
+    "TokenStoreError",
+    "open_store",
+]
+
+
+def open_store(root: Path) -> TokenStore:
+    """Open the store at `root`, of whichever kind it is.
+
+    Raises:
+        TokenStoreError: there is none, or it is not complete.
+    """
+    try:
+        manifest = json.loads((root / MANIFEST).read_text())
+        return ClipStore(root, manifest) if "sampling" in manifest else GridStore(root, manifest)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TokenStoreError(
+            f"{root} is not a complete token store; run `step-ros extract` ({error})"
+        ) from error

@@ -1,0 +1,44 @@
+"""What windows teach, forwards and backwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from step_ros.training.fit_options import FitOptions
+from step_ros.training.lesson import make_teaching
+from step_ros.training.splits import split_clips
+from step_ros.training.store import TokenStore, open_store
+
+OPTIONS = FitOptions()
+
+
+def test_a_window_backwards_teaches_only_what_is_known_of_it(clip_store: TokenStore) -> None:
+    store = open_store(clip_store.root)
+    store.tasks["verb"] = replace(store.tasks["direction"], labels=["right", "left", "wave"])
+    store.tasks["object"] = replace(store.tasks["direction"], labels=["cup"], symmetric_pairs=[])
+    del store.tasks["direction"]
+    split = split_clips(store)
+    verbs = ("right", "wave", "left", "wave")
+    split.train[:] = [
+        replace(clip, labels={"verb": verb, **({"object": "cup"} if i else {})})
+        for i, (clip, verb) in enumerate(zip(split.train, verbs, strict=True))
+    ]
+    store.clips = split.train
+    windows = store.training_windows(split.train, make_teaching(store, ["verb"], OPTIONS))
+    assert [(w.labels["verb"], w.backwards) for w in windows] == [
+        *((verb, False) for verb in verbs),
+        ("left", True),
+        ("right", True),
+    ]
+    teaching = make_teaching(store, ["verb", "direction"], replace(OPTIONS, time_reversal=False))
+    both = store.training_windows(split.train, teaching)
+    for reversal, penalty, expected in (
+        (True, 0.0, [1, 1, 1, 1, 1, 0, 1, 0]),
+        (True, 0.3, [1, 1, 1, 1, 1, 0.3, 1, 0.3]),
+        (False, 0.3, [1, 1, 1, 1, 0, 0, 0, 0]),
+    ):
+        teaching = replace(teaching, time_reversal=reversal, reversal_penalty=penalty)
+        _, weights = teaching.targets("verb", both)
+        assert weights.tolist() == pytest.approx(expected)
