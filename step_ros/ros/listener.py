@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vision_msgs.msg import Classification, LabelInfo
 
+from step_ros.frames.bags.labels import label_change
 from step_ros.perception.announcements import Announcement
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.runs.moments import Heard
@@ -166,8 +167,8 @@ class Listener(Node):
         changes = self.truth.setdefault(task, [])
 
         def on_truth(message: Classification) -> None:
-            label = message.results[0].class_id if message.results else UNLABELLED
-            changes.append(TruthChange(nanoseconds_of(message.header.stamp), label))
+            change = label_change(message, self.get_clock().now().nanoseconds)
+            changes.append(TruthChange(change.stamp_ns, change.label))
 
         self.create_subscription(Classification, f"{self._truth_prefix}/{task}", on_truth, LATCHED)
 

@@ -18,7 +18,7 @@ from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, Warnin
 from step_ros.runs.replay import ImageTopic, Replay, ReplayedUpdate
 from step_ros.runs.run import REPLAY, Run, RunTask, RunUpdate
 from step_ros.runs.settings import NODE, ReplaySettings
-from step_ros.runs.truth import TruthError, check_truth, read_truth_csv, read_truth_topics
+from step_ros.runs.truth import read_truth_csv, read_truth_topics, usable_truth
 from step_ros.scores.timeline import TruthTimeline
 
 _log = logging.getLogger("step_ros")
@@ -126,26 +126,10 @@ def recorded_span_ns(bag: Path, topic: ImageTopic) -> tuple[int, int]:
 
 def _truth(bag: Path, run: Run, source: TruthSource) -> dict[str, TruthTimeline]:
     if source.csv is not None:
-        return usable_truth(run, read_truth_csv(source.csv, run.span_ns[0], tuple(run.tasks)), required=True)
+        return usable_truth(
+            run, read_truth_csv(source.csv, run.span_ns[0], tuple(run.tasks), recording=bag), required=True
+        )
     return usable_truth(run, read_truth_topics(bag, tuple(run.tasks), source.topics))
-
-
-def usable_truth(
-    run: Run, truth: dict[str, TruthTimeline], *, required: bool = False
-) -> dict[str, TruthTimeline]:
-    """The truth that overlaps a run; of what does not fit, a warning.
-
-    Raises:
-        TruthError: some is required, and there is none.
-    """
-    labels = {task: run.tasks[task].labels for task in truth}
-    wrong = check_truth(truth, labels, run.span_ns)
-    for sentence in wrong:
-        _log.warning("%s", sentence)
-    usable = {task: timeline for task, timeline in truth.items() if timeline.overlaps(*run.span_ns)}
-    if required and not usable:
-        raise TruthError("; ".join(wrong))
-    return usable
 
 
 def _moment(update: ReplayedUpdate) -> Moment:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
+import os
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from step_ros.frames import typestore
+from step_ros.frames.bags.labels import LABEL_TYPES, read_label_changes
 from step_ros.frames.bags.storage import open_bag
+from step_ros.frames.segments_csv import (
+    FIXED_COLUMNS,
+    SegmentRow,
+    SegmentsCsv,
+    SegmentsCsvError,
+    read_segments_csv,
+    seconds,
+)
+from step_ros.runs.run import Run
 from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
 
 _log = logging.getLogger(__name__)
-
-TRUTH_TYPES = ("vision_msgs/msg/Classification", "std_msgs/msg/String")
-"""What a topic of true labels may carry; a message holds until the next one."""
 
 
 class TruthError(ValueError):
@@ -26,15 +32,13 @@ class TruthError(ValueError):
 def read_truth_topics(bag: Path, tasks: Collection[str], prefix: str = "/truth") -> dict[str, TruthTimeline]:
     """The truth on the topics ``<prefix>/<task>`` of a bag; tasks without such a topic are left out.
 
-    A Classification's best result (none: nobody knows) holds from its header's stamp on, a String from when
-    it was recorded.
+    What their messages mean, see `step_ros.frames.bags.labels`.
 
     Raises:
-        BagError: it is no bag.
+        BagError: it is no bag, or a message cannot be read.
     """
-    storage = open_bag(bag)
     found: dict[str, TruthTimeline] = {}
-    try:
+    with closing(open_bag(bag)) as storage:
         for name, topic in storage.topics.items():
             task = name.removeprefix(prefix.rstrip("/") + "/")
             if task == name:
@@ -43,77 +47,93 @@ def read_truth_topics(bag: Path, tasks: Collection[str], prefix: str = "/truth")
                 _log.warning(
                     "%s: nobody answers the task of %s; heads answer %s", bag, name, ", ".join(tasks)
                 )
-            elif topic.msgtype not in TRUTH_TYPES:
-                _log.warning("%s: %s is %s, not %s", bag, name, topic.msgtype, " or ".join(TRUTH_TYPES))
+            elif topic.msgtype not in LABEL_TYPES:
+                _log.warning("%s: %s is %s, not %s", bag, name, topic.msgtype, " or ".join(LABEL_TYPES))
             else:
-                changes = (_change(time_ns, cdr, topic.msgtype) for time_ns, cdr in storage.messages(name))
-                found[task] = TruthTimeline(changes)
-    finally:
-        storage.close()
+                found[task] = TruthTimeline(
+                    TruthChange(change.stamp_ns, change.label) for change in read_label_changes(storage, name)
+                )
     return found
 
 
-def _change(log_time_ns: int, cdr: bytes, msgtype: str) -> TruthChange:
-    message: Any = typestore().deserialize_cdr(cdr, msgtype)
-    if msgtype == "std_msgs/msg/String":
-        return TruthChange(log_time_ns, message.data)
-    stamp = message.header.stamp
-    label = message.results[0].class_id if len(message.results) else UNLABELLED
-    return TruthChange(stamp.sec * 1_000_000_000 + stamp.nanosec or log_time_ns, label)
-
-
-def read_truth_csv(path: Path, start_ns: int, tasks: Collection[str]) -> dict[str, TruthTimeline]:
+def read_truth_csv(
+    path: Path, start_ns: int, tasks: Collection[str], *, recording: Path | None = None
+) -> dict[str, TruthTimeline]:
     """The truth in a csv with the columns start, end and one a task; between its rows nobody knows.
+
+    A csv of clips to train on will do: of several in its column `video`, the rows of this recording are read.
 
     Args:
         path: the csv; `start` and `end` are seconds from the first image on.
         start_ns: the first image's stamp.
         tasks: those that heads answer.
+        recording: the bag's folder or file; without one the csv must tell of one video.
 
     Raises:
         TruthError: the file cannot be read, a column or value is missing, a time is no number, a row ends
-            before it starts or overlaps the one before, or no column is one of the tasks.
+            before it starts or overlaps the one before, no column is one of the tasks, or of several videos
+            none is the recording.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError) as error:
-        raise TruthError(f"{path} cannot be read: {error}") from error
-    named = [column for column in columns if column not in ("start", "end")]
+        table = read_segments_csv(path)
+    except SegmentsCsvError as error:
+        raise TruthError(str(error)) from error
+    named = [column for column in table.columns if column not in FIXED_COLUMNS]
     known = [column for column in named if column in tasks]
-    if not {"start", "end"} <= set(columns) or not known:
+    if not {"start", "end"} <= set(table.columns) or not known:
         raise TruthError(
-            f"{path}:1: columns are {', '.join(columns) or 'missing'}; expected start, end (seconds from the "
-            f"first image) and at least one of {', '.join(tasks)}"
+            f"{path}:{1 + len(table.comments)}: columns are {', '.join(table.columns) or 'missing'}; "
+            f"expected start, end (seconds from the first image) and at least one of {', '.join(tasks)}"
         )
     if set(named) - set(known):
         _log.warning("%s: nobody answers the columns %s", path, ", ".join(sorted(set(named) - set(known))))
     changes: dict[str, list[TruthChange]] = {task: [] for task in known}
     last_end = -math.inf
-    for line, row in sorted(rows, key=lambda item: _seconds(path, item[0], item[1], "start")):
-        start, end = (_seconds(path, line, row, name) for name in ("start", "end"))
+    for row in sorted(_rows_of(path, table, recording), key=lambda row: _seconds(path, row, "start")):
+        start, end = (_seconds(path, row, column) for column in ("start", "end"))
         if not last_end <= start < end:
             raise TruthError(
-                f"{path}:{line}: from {start} to {end} s; a row must end after it starts, and the one before "
-                f"ends at {last_end} s"
+                f"{path}:{row.line}: from {start} to {end} s; a row must end after it starts, and the one "
+                f"before ends at {last_end} s"
             )
         last_end = end
         for task in known:
-            changes[task].append(TruthChange(start_ns + round(start * 1e9), row[task] or UNLABELLED))
+            changes[task].append(TruthChange(start_ns + round(start * 1e9), row.cells[task] or UNLABELLED))
             changes[task].append(TruthChange(start_ns + round(end * 1e9), UNLABELLED))
     return {task: TruthTimeline(changes[task]) for task in known}
 
 
-def _seconds(path: Path, line: int, row: dict[str, str], column: str) -> float:
+def _rows_of(path: Path, table: SegmentsCsv, recording: Path | None) -> list[SegmentRow]:
+    """All rows, if they tell of one video or do not say of which; else those of the recording."""
+    videos = sorted({row.cells.get("video", "") for row in table.rows})
+    if len(videos) < 2:
+        return table.rows
+    named: list[str] = []
+    if recording is not None:
+        place = os.path.abspath(recording)
+        there = [video for video in videos if os.path.abspath(path.parent / video) == place]
+        named = there or [video for video in videos if _name(video) == _name(place)]
+    if len(named) != 1:
+        raise TruthError(
+            f"{path} tells of {len(videos)} videos; expected one, or one that leads to the recording "
+            f"({recording or 'there is none'}) or has its name, found {len(named)}"
+        )
+    return [row for row in table.rows if row.cells["video"] == named[0]]
+
+
+def _name(video: str) -> str:
+    """A bag's name: its folder's, and its file's without the ending."""
+    path = Path(video)
+    return path.stem if path.suffix in (".mcap", ".db3") else path.name
+
+
+def _seconds(path: Path, row: SegmentRow, column: str) -> float:
     try:
-        value = float(row[column])
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise TruthError(f"{path}:{line}: {column} must be a number of seconds, found {row[column]!r}")
-    return value
+        return seconds(row.cells[column])
+    except ValueError as error:
+        raise TruthError(
+            f"{path}:{row.line}: {column} must be a number of seconds, found {row.cells[column]!r}"
+        ) from error
 
 
 def check_truth(
@@ -142,3 +162,21 @@ def check_truth(
                 f"overlap the images, which span {(last_ns - first_ns) / 1e9:.1f} s; have both one clock?"
             )
     return found
+
+
+def usable_truth(
+    run: Run, truth: dict[str, TruthTimeline], *, required: bool = False
+) -> dict[str, TruthTimeline]:
+    """The truth that overlaps a run; of what does not fit, a warning.
+
+    Raises:
+        TruthError: some is required, and there is none.
+    """
+    labels = {task: run.tasks[task].labels for task in truth}
+    wrong = check_truth(truth, labels, run.span_ns)
+    for sentence in wrong:
+        _log.warning("%s", sentence)
+    usable = {task: timeline for task, timeline in truth.items() if timeline.overlaps(*run.span_ns)}
+    if required and not usable:
+        raise TruthError("; ".join(wrong))
+    return usable

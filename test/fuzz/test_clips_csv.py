@@ -1,4 +1,4 @@
-"""Label files: clips, or a ClipsError that names the file, whatever somebody typed."""
+"""Label files: clips or truth, or an error that names the file, whatever somebody typed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from step_ros.runs.truth import TruthError, read_truth_csv
 from step_ros.training.datasets import ClipsError
 from step_ros.training.datasets.clips_csv import read_clips_csv
 
@@ -57,5 +58,21 @@ def test_clips(folder: Path) -> None:
             for clip in found.clips:
                 assert clip.labels
                 assert all(label in found.tasks[task].labels for task, label in clip.labels.items())
+
+    try_them()
+
+
+def test_truth(folder: Path) -> None:
+    @cases(usually=300)
+    @given(csv=mutated([CSV]))
+    def try_them(csv: bytes) -> None:
+        path = folder / "truth.csv"
+        path.write_bytes(csv)
+        try:
+            found = read_truth_csv(path, 0, ["atomic_action", "object"], recording=folder / "tues, day.mp4")
+        except TruthError as error:
+            assert path.stem in str(error)
+        else:
+            assert found
 
     try_them()

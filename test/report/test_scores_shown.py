@@ -13,8 +13,8 @@ pytest.importorskip("matplotlib", reason="reports need the extra `report`")
 pytest.importorskip("jinja2", reason="reports need the extra `report`")
 
 from step_ros.report import tables  # noqa: E402
-from step_ros.runs.evaluate import RunScores  # noqa: E402
 from step_ros.runs import metrics_table as metrics_tables
+from step_ros.runs.evaluate import RunScores  # noqa: E402
 from step_ros.runs.metrics_table import metrics_table  # noqa: E402
 from step_ros.scores import clips, live, pace  # noqa: E402
 from step_ros.scores.live import LiveAnswers, LiveScores  # noqa: E402

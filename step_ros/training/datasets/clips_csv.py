@@ -15,13 +15,20 @@ order, its pairs, and which label means that nothing happens.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from step_ros.frames.segments_csv import (
+    FIXED_COLUMNS,
+    SegmentRow,
+    SegmentsCsv,
+    SegmentsCsvError,
+    read_segments_csv,
+    seconds,
+)
 from step_ros.training.datasets.labelled_clips import (
     SPLIT_NAMES,
     ClipsError,
@@ -32,8 +39,6 @@ from step_ros.training.datasets.labelled_clips import (
     labels_found,
 )
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
-
-FIXED_COLUMNS = ("video", "start", "end", "split")
 
 
 def read_clips_csv(path: Path, *, tasks: Sequence[str] = (), group: str | None = None) -> ClipSet:
@@ -52,95 +57,75 @@ def read_clips_csv(path: Path, *, tasks: Sequence[str] = (), group: str | None =
     Raises:
         ClipsError: the csv or its YAML cannot be read, a column is missing, or no line can be used.
     """
-    comments, columns, rows = _read_rows(path)
+    try:
+        table = read_segments_csv(path)
+    except SegmentsCsvError as error:
+        raise ClipsError(str(error)) from error
+    if not table.rows:
+        raise ClipsError(f"{path} has {'a header but ' if table.columns else ''}no clips")
     known = {*FIXED_COLUMNS, *([group] if group else [])}
-    chosen = list(tasks) or [name for name in columns if name not in known]
-    missing = [name for name in ("video", *tasks, *([group] if group else [])) if name not in columns]
+    chosen = list(tasks) or [name for name in table.columns if name not in known]
+    missing = [name for name in ("video", *tasks, *([group] if group else [])) if name not in table.columns]
     if missing or not chosen:
         raise ClipsError(
-            f"{path}:{1 + len(comments)}: columns are {columns}; expected video and "
+            f"{path}:{1 + len(table.comments)}: columns are {table.columns}; expected video and "
             f"{', '.join(missing) if missing else 'a task'}"
         )
     problems: list[str] = []
-    clips = []
-    for line, row in rows:
-        clip = _clip(path, line, row, chosen, group, problems)
-        if clip is not None:
-            clips.append(clip)
+    clips = [clip for row in table.rows if (clip := _clip(path, row, chosen, group, problems))]
     if not clips:
         raise ClipsError("\n".join([f"{path} has no clips that can be used", *problems]))
-    found = ClipSet(path.parent, clips, _tasks(path, clips, comments, columns, chosen), problems)
+    found = ClipSet(path.parent, clips, _tasks(path, clips, table, chosen), problems)
     return known_classes_only(found)
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[str], list[tuple[int, dict[str, str]]]]:
-    """Comments above the header, the header, and each row with its line."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClipsError(f"{path} cannot be read: {error}") from error
-    comments = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        comments.append(line)
-    reader = csv.DictReader(lines[len(comments) :], skipinitialspace=True)
-    try:
-        columns = list(reader.fieldnames or ())
-        rows = [(reader.line_num + len(comments), row) for row in reader]
-    except csv.Error as error:
-        raise ClipsError(f"{path}:{reader.line_num + len(comments)}: no csv: {error}") from error
-    if not rows:
-        raise ClipsError(f"{path} has {'a header but ' if columns else ''}no clips")
-    return comments, columns, rows
-
-
 def _clip(
-    path: Path, line: int, row: dict[str, str], tasks: Sequence[str], group: str | None, problems: list[str]
+    path: Path, row: SegmentRow, tasks: Sequence[str], group: str | None, problems: list[str]
 ) -> LabelledClip | None:
     """A row as a clip; None, and a problem, if it makes no sense."""
-    where = f"{path.name}:{line}"
-    labels = {task: row[task].strip() for task in tasks if (row.get(task) or "").strip()}
-    if not (row.get("video") or "").strip() or not labels:
+    where = f"{path.name}:{row.line}"
+    labels = {task: row.cells[task] for task in tasks if row.cells[task]}
+    if not row.cells["video"] or not labels:
         what = "video" if labels else ", ".join(tasks)
         problems.append(f"{where}: no value for {what}")
         return None
-    start, end = (row.get("start") or "").strip(), (row.get("end") or "").strip()
+    start, end, split = (row.cells.get(column, "") for column in ("start", "end", "split"))
     try:
-        times = (float(start) if start else 0.0, float(end) if end else None)
+        times = (seconds(start) if start else 0.0, seconds(end) if end else None)
     except ValueError:
         problems.append(f"{where}: start and end must be seconds, found {start!r}, {end!r}")
         return None
     if not 0 <= times[0] < (float("inf") if times[1] is None else times[1]):
         problems.append(f"{where}: a clip must end after it starts, found {start or 0} to {end} s")
         return None
-    split = (row.get("split") or "").strip()
     return LabelledClip(
-        video=path.parent / row["video"].strip(),
+        video=path.parent / row.cells["video"],
         labels=labels,
         start=times[0],
         end=times[1],
         split=SPLIT_NAMES.get(split.lower(), split),
-        group=(row.get(group) or "").strip() if group else "",
+        group=row.cells[group] if group else "",
         where=where,
     )
 
 
 def _tasks(
-    path: Path, clips: list[LabelledClip], comments: list[str], columns: list[str], chosen: Sequence[str]
+    path: Path, clips: list[LabelledClip], table: SegmentsCsv, chosen: Sequence[str]
 ) -> dict[str, TaskLabels]:
     """Each task's labels and pairs: of the YAML, of the comments, or proposed."""
     beside = path.with_suffix(".yaml")
     described = _read_descriptions(beside)
-    unknown = set(described) - set(columns)
+    unknown = set(described) - set(table.columns)
     if unknown:
-        raise ClipsError(f"{beside} describes {', '.join(sorted(unknown))}; the csv has {', '.join(columns)}")
+        raise ClipsError(
+            f"{beside} describes {', '.join(sorted(unknown))}; the csv has {', '.join(table.columns)}"
+        )
     tasks = {}
     for task in chosen:
         says = described.get(task, {})
         found = labels_found(clips, task)
         labels = list(says.get("labels", found))
-        pairs = says.get("symmetric_pairs", _pairs_in_comments(comments, task))
+        pairs = says.get("symmetric_pairs", _pairs_in_comments(table.comments, task))
         if pairs is None:
             pairs = propose_pairs(labels)
         task_labels = TaskLabels(labels, pairs, says.get("idle"))

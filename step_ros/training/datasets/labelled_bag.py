@@ -1,17 +1,18 @@
 """Reads a ROS 2 bag that holds images and labels: vision_msgs/Classification or std_msgs/String topics.
 
-A label holds from its stamp until the next on its topic. The task is the topic's last part: `/truth/object`
-is of the task `object`. A bag without such topics can be labelled by a csv whose `video` column names it.
+A label holds from its stamp until the next on its topic, see `step_ros.frames.bags.labels`. The task is the
+topic's last part: `/truth/object` is of the task `object`. What a perception node answered is no label. A bag
+without such topics can be labelled by a csv whose `video` column names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from step_ros.frames import BagError, Frame, read_bag_frames, read_video
-from step_ros.frames.bags.messages import typestore
+from step_ros.frames.bags.labels import LABEL_TYPES, LabelChange, answer_topics, read_label_changes
 from step_ros.frames.bags.storage import open_bag
 from step_ros.training.datasets.labelled_clips import (
     ClipsError,
@@ -22,7 +23,6 @@ from step_ros.training.datasets.labelled_clips import (
 )
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
 
-_LABEL_TYPES = ("vision_msgs/msg/Classification", "std_msgs/msg/String")
 _BAG_SUFFIXES = (".mcap", ".db3")
 
 
@@ -45,54 +45,53 @@ def read_frames(path: Path) -> Iterator[Frame]:
 
 
 def read_labelled_bag(path: Path) -> ClipSet:
-    """Every stretch of a bag during which no label changes.
+    """Every stretch of a bag with labels during which none changes.
 
     Raises:
-        ClipsError: the bag cannot be read, or has no label topics.
+        ClipsError: the bag cannot be read, has no label topics, or two that tell of one task.
     """
     try:
-        changes = _label_changes(path)
+        told = _changes_by_task(path)
         first = next(read_bag_frames(path)).stamp_ns
     except (BagError, StopIteration) as error:
         raise ClipsError(f"{path} cannot be read: {error}") from error
-    if not changes:
-        raise ClipsError(f"{path} has no label topics ({' or '.join(_LABEL_TYPES)})")
+    changes = sorted((change.stamp_ns, task, change.label) for task in told for change in told[task])
     clips = []
-    labels: dict[str, str] = {}
-    for number, (stamp, task, label) in enumerate(changes):
-        labels = {**labels, task: label}
+    holding: dict[str, str] = {}
+    for (stamp, task, label), following in zip(changes, [*changes[1:], None], strict=True):
+        holding = {**holding, task: label}
+        labels = {task: label for task, label in holding.items() if label}
         start = max(stamp - first, 0) / 1e9
-        end = None if number + 1 == len(changes) else max(changes[number + 1][0] - first, 0) / 1e9
-        if end is None or end > start:
-            where = f"{path.name}: {start:.3f} s"
-            clips.append(LabelledClip(path, labels, start, end, where=where))
+        end = None if following is None else max(following[0] - first, 0) / 1e9
+        if labels and (end is None or end > start):
+            clips.append(LabelledClip(path, labels, start, end, where=f"{path.name}: {start:.3f} s"))
     tasks = {}
-    for task in labels:
+    for task in holding:
         names = labels_found(clips, task)
         tasks[task] = TaskLabels(names, propose_pairs(names))
     return ClipSet(path.parent, clips, tasks)
 
 
-def _label_changes(path: Path) -> list[tuple[int, str, str]]:
-    """(stamp, task, label) of every message on a label topic, in order of time."""
-    store = typestore()
-    bag = open_bag(path)
-    changes = []
-    try:
-        for topic, about in bag.topics.items():
-            if about.msgtype not in _LABEL_TYPES:
+def _changes_by_task(path: Path) -> dict[str, list[LabelChange]]:
+    """What the label topics of a bag say, by task; those with nothing to say are left out."""
+    with closing(open_bag(path)) as bag:
+        answers = answer_topics(bag.topics)
+        told: dict[str, list[LabelChange]] = {}
+        topics: dict[str, str] = {}
+        for topic, about in sorted(bag.topics.items()):
+            if about.msgtype not in LABEL_TYPES or topic in answers:
                 continue
-            for log_time_ns, data in bag.messages(topic):
-                message: Any = store.deserialize_cdr(data, about.msgtype)
-                stamp, label = log_time_ns, ""
-                if about.msgtype == "std_msgs/msg/String":
-                    label = message.data
-                elif message.results:
-                    label = message.results[0].class_id
-                    header = message.header.stamp
-                    stamp = header.sec * 1_000_000_000 + header.nanosec or log_time_ns
-                if label:
-                    changes.append((stamp, topic.rsplit("/", 1)[-1], label))
-    finally:
-        bag.close()
-    return sorted(changes)
+            changes = read_label_changes(bag, topic)
+            task = topic.rpartition("/")[-1]
+            if not changes:
+                continue
+            if task in told:
+                raise ClipsError(
+                    f"{path}: {topics[task]} and {topic} both tell of the task {task}; take one of them out "
+                    "of the bag, or label it by a csv"
+                )
+            told[task], topics[task] = changes, topic
+    if not told:
+        but = f" but the answers of a perception node: {', '.join(sorted(answers))}" if answers else ""
+        raise ClipsError(f"{path} has no label topics ({' or '.join(LABEL_TYPES)}){but}")
+    return told

@@ -60,7 +60,8 @@ def test_a_csv_of_which_nothing_can_be_used_is_an_error(tmp_path: Path, text: st
     [
         ("b.mp4,zero,1,train,open", "clips.csv:3: start and end must be seconds, found 'zero', '1'"),
         ("b.mp4,2,1,train,open", "clips.csv:3: a clip must end after it starts, found 2 to 1 s"),
-        ("b.mp4,0,nan,train,open", "clips.csv:3: a clip must end after it starts, found 0 to nan s"),
+        ("b.mp4,0,nan,train,open", "clips.csv:3: start and end must be seconds, found '0', 'nan'"),
+        ("b.mp4,0,inf,train,open", "clips.csv:3: start and end must be seconds, found '0', 'inf'"),
         ("b.mp4,0,1,train,", "clips.csv:3: no value for verb"),
         (",0,1,train,open", "clips.csv:3: no value for video"),
         ("b.mp4,0,1", "clips.csv:3: no value for verb"),
@@ -70,6 +71,11 @@ def test_a_line_that_is_wrong_is_named_and_the_rest_is_read(tmp_path: Path, line
     clip_set = read_clips_csv(write(tmp_path, HEADER + f"a.mp4,0,1,train,open\n{line}\n"))
     assert [clip.where for clip in clip_set.clips] == ["clips.csv:2"]
     assert clip_set.problems == [problem]
+
+
+def test_a_file_that_is_no_csv_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ClipsError, match=r"clips\.csv:2: no csv"):
+        read_clips_csv(write(tmp_path, HEADER + "x" * 140_000))
 
 
 def test_missing_videos_and_overlaps_are_named(tmp_path: Path) -> None:

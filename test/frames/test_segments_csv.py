@@ -1,0 +1,73 @@
+"""A csv of segments: what is read of a file, and the line that is named when it is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from step_ros.frames.segments_csv import SegmentRow, SegmentsCsv, SegmentsCsvError, read_segments_csv, seconds
+
+
+def read(folder: Path, content: str | bytes) -> SegmentsCsv:
+    path = folder / "segments.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_segments_csv(path)
+
+
+def test_rows_have_their_line_and_a_cell_for_every_column(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "# by hand\n# verb: open <-> shut\nvideo,start,verb\n\na,0,open\nb\nc,1,shut,what\n"
+    )
+    assert found.comments == ["# by hand", "# verb: open <-> shut"]
+    assert found.columns == ["video", "start", "verb"]
+    assert found.rows == [
+        SegmentRow(5, {"video": "a", "start": "0", "verb": "open"}),
+        SegmentRow(6, {"video": "b", "start": "", "verb": ""}),
+        SegmentRow(7, {"video": "c", "start": "1", "verb": "shut"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\xef\xbb\xbfstart,verb\n1,open\n", id="a byte order mark"),
+        pytest.param(b"start,verb\r\n1,open\r\n", id="the line ends of Windows"),
+        pytest.param(b"start,verb\r1,open\r", id="the line ends of old Macs"),
+        pytest.param(b" start , verb\n 1,  open \n", id="spaces around names and cells"),
+        pytest.param(b'"start","verb"\n"1", "open"\n', id="quotes"),
+        pytest.param(b"start,verb\n\n1,open\n\n", id="empty lines"),
+        pytest.param(b"start,verb\n1,open", id="no line end at the end"),
+    ],
+)
+def test_the_same_whoever_wrote_it(content: bytes, tmp_path: Path) -> None:
+    found = read(tmp_path, content)
+    assert found.columns == ["start", "verb"]
+    assert [row.cells for row in found.rows] == [{"start": "1", "verb": "open"}]
+
+
+def test_quotes_hold_commas_and_line_ends(tmp_path: Path) -> None:
+    found = read(tmp_path, 'video,verb\n"tues, day.mp4","open\nwide"\nb,shut\n')
+    assert [(row.line, row.cells["verb"]) for row in found.rows] == [(3, "open\nwide"), (4, "shut")]
+    assert found.rows[0].cells["video"] == "tues, day.mp4"
+
+
+@pytest.mark.parametrize("content", ["", "# only words\n"])
+def test_a_file_of_nothing_has_no_columns(content: str, tmp_path: Path) -> None:
+    assert read(tmp_path, content).columns == []
+
+
+def test_what_is_no_csv_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(SegmentsCsvError, match=r"segments\.csv:4: no csv: field larger"):
+        read(tmp_path, "# words\nvideo,verb\na,open\nb," + "x" * 140_000)
+    with pytest.raises(SegmentsCsvError, match=r"segments\.csv cannot be read: .*utf-8"):
+        read(tmp_path, b"video,verb\na,\xff\n")
+    with pytest.raises(SegmentsCsvError, match=r"nowhere\.csv cannot be read"):
+        read_segments_csv(tmp_path / "nowhere.csv")
+
+
+def test_seconds_are_finite_numbers() -> None:
+    assert seconds("1e2") == 100.0
+    for cell in ("", "one", "nan", "inf", "1e300"):
+        with pytest.raises(ValueError):
+            seconds(cell)
