@@ -56,6 +56,7 @@ def test_nothing_said_is_scored_too() -> None:
     found = scores(LiveAnswers([], [], [], TruthTimeline([]))).to_json()
     assert (found["labelled_updates"], found["onsets"]) == (0, {"count": 1, "detected": 0.0, "delay_s": None})
     counted = {"labelled_updates", "labelled_seconds", "onsets.count", "onsets.detected"}
+    counted |= {f"stable.{key}" for key in counted if key.startswith("onsets")}
     for key in described(LiveScores).keys() - counted - {"stable.false_starts_per_minute"}:
         assert value_at(found, key) is None, key
 

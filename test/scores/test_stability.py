@@ -8,6 +8,7 @@ import pytest
 
 from step_ros.scores.stability import evaluate, false_starts_per_minute, flips_per_minute
 from step_ros.scores.timeline import TruthChange, TruthTimeline
+from step_ros.scores.updates import OnsetScores
 
 SECOND = 1_000_000_000
 
@@ -43,7 +44,7 @@ def test_all_scores_at_once() -> None:
     found = evaluate(
         ["idle", "open", "open", "close"],
         ["", "idle", "idle", "open"],
-        *(stamps, timeline((9, "idle"), (12, "open")), TRUTH),
+        *(stamps, timeline((9, "idle"), (12, "open")), TRUTH, OnsetScores(1, 1.0, 2.0)),
         idle=["idle"],
         span_ns=(0, 30 * SECOND),
     )
@@ -51,6 +52,15 @@ def test_all_scores_at_once() -> None:
     assert (found.stable.accuracy, found.stable.coverage) == (pytest.approx(2 / 3), 0.75)
     assert found.stable.flips_per_minute == pytest.approx(2 / 22 * 60)  # the first label of all is one
     assert found.stable.false_starts_per_minute == 0.0
+    assert (found.stable.held, found.stable.turns_per_minute) == (0.5, 0.0)
+
+
+def test_a_turn_is_from_one_action_to_another() -> None:
+    stamps = [s * SECOND for s in (11, 12, 13, 14, 15)]
+    labels = ["idle", "open", "close", "", "open"]
+    # To idle and to none it may go; from `open` to `close` it may not.
+    turns = flips_per_minute(labels, stamps, TRUTH, 30 * SECOND, ["idle", ""])
+    assert turns == pytest.approx(1 / 19 * 60)
 
 
 def test_a_label_without_a_stamp_is_an_error() -> None:
