@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 
+from step_ros.extras import optional_package
 from step_ros.runs.replay import ReplayedUpdate
 from step_ros.scores.updates import UNLABELLED, TruthTimeline
 
@@ -23,16 +24,12 @@ class ReplayRerun:
         truth: by task.
 
     Raises:
-        RuntimeError: rerun-sdk is not installed.
+        MissingPackageError: rerun is not installed.
     """
 
     def __init__(self, path: Path, truth: Mapping[str, TruthTimeline]) -> None:
-        try:
-            import rerun
-        except ImportError as error:
-            raise RuntimeError("rerun-sdk is not installed: pip install 'step_ros[rerun]'") from error
-        self._rerun: Any = rerun
-        self._recording: Any = rerun.RecordingStream("step_ros_replay")
+        self._rerun = optional_package("rerun", extra="rerun")
+        self._recording: Any = self._rerun.RecordingStream("step_ros_replay")
         self._recording.save(path)
         self._truth = truth
         self._shown: dict[str, str] = {}
