@@ -14,7 +14,7 @@ Rgb = NDArray[np.uint8]
 
 
 def write_video(path: Path, pictures: Iterable[tuple[int, Rgb]], *, fps: int = 30) -> int:
-    """Write an mp4: H.264 where PyAV is installed (extra `video`), else MPEG-4 part 2 by OpenCV.
+    """Write an mp4: H.264 where PyAV is installed, else MPEG-4 part 2 by OpenCV.
 
     Every player and browser shows the former; VLC, mpv and most others the latter.
 
