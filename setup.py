@@ -27,25 +27,15 @@ def shared_files() -> list[tuple[str, list[str]]]:
     return list(files.items())
 
 
-# Videos that browsers show as well.
-VIDEO = ["av>=12.0"]
-TABLETOP = ["mujoco>=3.2"]
+# What some commands and engines need beyond that: step_ros/extras.py names the extra where it is missing.
+TABLETOP = ["mujoco>=3.2", "scipy>=1.10"]
 # Engines, each used where it is installed.
 OPENVINO = ["openvino>=2024.6"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.2"]
 TENSORRT = ["torch-tensorrt>=2.6"]
-# Reports of replays.
-REPORT = ["jinja2>=3.1", "matplotlib>=3.8", "scikit-learn>=1.3"]
 DOCS = ["mkdocs-material>=9.5"]
-# The plots of `step-ros benchmark-page`.
-BENCHMARK = ["matplotlib>=3.8"]
-TRAINING = [
-    "accelerate>=0.34",
-    "scikit-learn>=1.3",
-    "scipy>=1.10",
-    "tensorboard>=2.14",
-    "tqdm>=4.60",
-]
+# Several processes at once, and curves.
+TRAINING = ["accelerate>=0.34", "tensorboard>=2.14"]
 TEST = [
     "catkin_pkg>=1.0",
     "hypothesis>=6.100",
@@ -57,7 +47,7 @@ TEST = [
     "torchmetrics>=1.4",
 ]
 # What `make setup` installs.
-DEVELOPMENT = [*BENCHMARK, *DOCS, *ONNX, *OPENVINO, *REPORT, *TABLETOP, *TEST, *TRAINING, *VIDEO]
+DEVELOPMENT = [*DOCS, *ONNX, *OPENVINO, *TABLETOP, *TEST, *TRAINING]
 
 setup(
     name=PACKAGE,
@@ -78,31 +68,33 @@ setup(
         *shared_files(),
     ],
     zip_safe=False,
+    # All that replay, report, extract, train and evaluate need.
     install_requires=[
+        "av>=12.0",
         "huggingface_hub>=0.30",
+        "jinja2>=3.1",
+        "matplotlib>=3.8",
         "numpy>=1.21",
         "opencv-python-headless>=4.8",
         "pyyaml>=5.4",
         "rich>=13.0",
         "rosbags>=0.10",
         "safetensors>=0.4",
+        "scikit-learn>=1.3",
         "torch>=2.4",
         "transformers>=4.50",
         "tyro>=0.9",
     ],
     extras_require={
-        "benchmark": BENCHMARK,
         "development": DEVELOPMENT,
         "tabletop": TABLETOP,
         "training": TRAINING,
-        "report": REPORT,
         "docs": DOCS,
         "rerun": ["rerun-sdk>=0.22"],
         "openvino": OPENVINO,
         "onnx": ONNX,
         "tensorrt": TENSORRT,
         "test": TEST,
-        "video": VIDEO,
     },
     # What `colcon test` looks at to choose pytest.
     tests_require=["pytest"],

@@ -1,4 +1,4 @@
-"""What an update costs here, next to other ways to get the same answer: one command, one table, one file."""
+"""What an update costs here, next to other ways to get the same answer: `step-ros benchmark`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
-
-from step_ros.backbones import EngineError
 
 if TYPE_CHECKING:
     from step_ros.benchmark.results import Results
@@ -30,6 +28,7 @@ def benchmark(
         engine: what runs the backbones: auto, tensorrt, inductor, openvino, onnxruntime or eager.
         limit: seconds after which no further case is begun; the least important are left out, and named.
     """
+    from step_ros.backbones import EngineError
     from step_ros.benchmark.session import run_preset
 
     console = Console()
@@ -43,24 +42,6 @@ def benchmark(
             results.save(Path(str(json_file).replace("{gpu}", gpu)))
     except (EngineError, ValueError, OSError) as error:
         raise SystemExit(f"step-ros benchmark: {error}") from error
-
-
-def benchmark_page(results: Path, page: Path = Path("docs/performance.md")) -> None:
-    """Put a run's tables and plots into a page of the documentation.
-
-    Args:
-        results: a file that `step-ros benchmark --json` wrote.
-        page: a Markdown file with markers; plots go to the folder beside it of the same name.
-    """
-    from step_ros.benchmark.page import update_page
-    from step_ros.benchmark.results import Results
-
-    try:
-        written = update_page(page, Results.load(results))
-    except (ImportError, ValueError, OSError) as error:
-        raise SystemExit(f"step-ros benchmark-page: {error}") from error
-    for path in written:
-        Console().print(f"{path}", highlight=False)
 
 
 def _print(console: Console, results: Results) -> None:

@@ -28,12 +28,8 @@ def report(
         pairs: nearly symmetric pairs to look at closely, two labels each; by default the three that were
             seen longest.
     """
-    try:
-        from step_ros.report.report import write_report
-    except ImportError as error:
-        raise SystemExit(
-            f"step-ros report: {error.name} is not installed: pip install 'step_ros[report]'"
-        ) from error
+    from step_ros.report.report import write_report
+
     console = Console(stderr=True)
     try:
         with warnings_shown(console), Progress(console=console) as progress:

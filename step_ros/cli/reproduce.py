@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import json
-import statistics
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 
-from step_ros.backbones import select_engine
-from step_ros.cli.reproduce_costs import show_costs
-from step_ros.paper.published import PublishedTable, published_tables
-from step_ros.paper.rows import METHODS, ROWS, RowResult, cells, run_rows
-from step_ros.peft.adapter_folder import load_backbone
-from step_ros.scores.tables import markdown_table, terminal_table
-from step_ros.training.datasets import DATASETS, ClipsError, read_dataset
-from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit_options import FitOptions
-from step_ros.training.raw_patches import RawPatches
-from step_ros.training.store import ClipSampling, TokenStore, open_store
-from step_ros.training.windows import DIRECTION
+
+if TYPE_CHECKING:
+    from step_ros.paper.published import PublishedTable
+    from step_ros.training.extract import ExtractOptions
+    from step_ros.training.store import TokenStore
 
 COSTS = ("table5", "figure4")
 
 _FIT_DEFAULTS = FitOptions()
-_EXTRA_COLUMNS = ("pair_accuracy", "mean_class", "reversed_top1")
 
 
 def reproduce(
@@ -79,12 +70,16 @@ def reproduce(
         device: where backbones run.
         options: how probes are fitted.
     """
+    from step_ros.paper.published import published_tables
+
     console = Console()
     published = published_tables()
     if list_tables or not table:
         list_all(console, published)
         return
     if table in COSTS:
+        from step_ros.cli.reproduce_costs import show_costs
+
         show_costs(
             console,
             table,
@@ -98,6 +93,14 @@ def reproduce(
             markdown_file=markdown_file,
         )
         return
+    from step_ros.paper.row_tables import brief, class_by_class, cost_columns, table_rows
+    from step_ros.paper.rows import METHODS, ROWS, run_rows
+    from step_ros.scores.tables import markdown_table, terminal_table
+    from step_ros.training.datasets import ClipsError
+    from step_ros.training.extract import ExtractOptions
+    from step_ros.training.store import ClipSampling, open_store
+    from step_ros.training.windows import DIRECTION
+
     if table not in ROWS:
         raise ClipsError(f"there is no {table!r} to run; known are {', '.join((*ROWS, *COSTS))}")
     unknown = [row for row in rows if row not in ROWS[table]]
@@ -123,7 +126,7 @@ def reproduce(
         console.print(f"{name}: {chosen}")
         results = run_rows(
             tokens, chosen, methods, options, seeds=seeds, rotate=rotate, console=Console(quiet=True),
-            done=lambda result: console.print(f"  {result.method}: {_brief(result)}", highlight=False),
+            done=lambda result: console.print(f"  {result.method}: {brief(result)}", highlight=False),
             backbone=backbone,
         )  # fmt: skip
         lines = table_rows(results, about, name, direction=chosen == DIRECTION)
@@ -145,6 +148,8 @@ def reproduce(
 
 def list_all(console: Console, published: dict[str, PublishedTable]) -> None:
     """Print every table of the paper, and what running it needs."""
+    from step_ros.scores.tables import terminal_table
+
     rows = [["table", "what it shows", "data sets", "run by"]]
     for name, about in published.items():
         needs = ", ".join(f"--data {dataset}=FOLDER" for dataset in about.datasets)
@@ -153,57 +158,6 @@ def list_all(console: Console, published: dict[str, PublishedTable]) -> None:
     console.print(
         "Any other data do as well: --data clips.csv, or --store STORE. `all` runs every probe and ablation."
     )
-
-
-def table_rows(
-    results: Sequence[RowResult], about: PublishedTable | None, name: str, *, direction: bool
-) -> list[list[str]]:
-    """Header and a row a method: measured, and published where the paper has the data set."""
-    measured = ["top1", "symmetric", "non_symmetric"]
-    if about and about.name != "table3":
-        measured = list(about.columns)
-    measured += [column for column in _EXTRA_COLUMNS if column not in measured]
-    if direction:
-        measured = ["direction_accuracy"]
-    quoted = about.columns if about and name in about.datasets and about.name != "table3" else ()
-    rows = [["%", *measured, *(f"published {column}" for column in quoted)]]
-    for result in results:
-        row = about.row(result.method) if about and quoted else None
-        values = row.get(name, [None] * len(quoted)) if row else [None] * len(quoted)
-        rows.append(
-            [
-                result.method,
-                *cells(result, measured),
-                *("-" if value is None else f"{value:.2f}" for value in values),
-            ]
-        )
-    return rows
-
-
-def cost_columns(results: Sequence[RowResult]) -> list[list[str]]:
-    """Header and a row a method: what was trained, and how long."""
-    return [
-        ["trained M", "training s"],
-        *([f"{r.parameters / 1e6:.2f}", f"{statistics.mean(r.seconds):.0f}"] for r in results),
-    ]
-
-
-def class_by_class(results: Sequence[RowResult]) -> list[list[str]]:
-    """The paper's table III, of each method's first run: symmetric classes and their confusions."""
-    rows = [["class", *(f"{r.method}: {what}" for r in results for what in ("top-1", "confusion", "rate"))]]
-    reports = [{c.label: c for c in result.runs[0].report.classes} for result in results]
-    paired = [label for pair in results[0].runs[0].report.pairs for label in (pair.first, pair.second)]
-    for label in sorted(paired):
-        row = [label]
-        for report in reports:
-            found = report.get(label)
-            row += (
-                [f"{found.accuracy:.2f}", found.confusion or "-", f"{found.confusion_rate:.2f}"]
-                if found
-                else ["-"] * 3
-            )
-        rows.append(row)
-    return rows
 
 
 def _named(entry: str) -> tuple[str, Path]:
@@ -217,15 +171,15 @@ def _named(entry: str) -> tuple[str, Path]:
 def _extracted(
     name: str, path: Path, backbone: str, options: ExtractOptions, out: Path, device: str
 ) -> TokenStore:
+    from step_ros.backbones import select_engine
+    from step_ros.peft.adapter_folder import load_backbone
+    from step_ros.training.datasets import DATASETS, read_dataset
+    from step_ros.training.extract import extract
+    from step_ros.training.raw_patches import RawPatches
+
     clip_set = read_dataset(path, name if name in DATASETS else "auto")
     loaded = load_backbone(backbone, device=device)
     if options.dtype == "uint8":
         return extract(clip_set, RawPatches(loaded.encoder), options, out)
     loaded.engine = select_engine(loaded.encoder)
     return extract(clip_set, loaded, options, out)
-
-
-def _brief(result: RowResult) -> str:
-    columns = ("top1", "symmetric", "pair_accuracy", "direction_accuracy")
-    texts = zip(columns, cells(result, columns), strict=True)
-    return ", ".join(f"{column} {text}" for column, text in texts if text != "-")

@@ -67,13 +67,8 @@ def show_costs(
     console.print(_NOTE)
     if table == "figure4":
         path = figure or Path("figure4.png")
-        try:
-            draw_figure(costs, path)
-            console.print(f"{path}", highlight=False)
-        except ImportError as error:
-            console.print(
-                f"no picture: {error}; pip install 'step_ros[report]'", style="yellow", markup=False
-            )
+        draw_figure(costs, path)
+        console.print(f"{path}", highlight=False)
     if json_file is not None:
         content = {
             "backbone": size,

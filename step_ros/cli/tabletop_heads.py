@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from step_ros.backbones import Backbone, select_engine
-from step_ros.cli.tokens import evaluate, train_heads
-from step_ros.frames import ClipSpec
+from step_ros.cli.evaluate import evaluate
 from step_ros.shared_files import shared_folder
-from step_ros.training.datasets import read_dataset
-from step_ros.training.extract import ExtractOptions, extract
-from step_ros.training.fit_options import FitOptions
-from step_ros.training.store import GridSampling
-
-CLIP = ClipSpec(num_frames=16, window_seconds=1.5)
-
-OPTIONS = FitOptions(
-    num_heads=4,
-    optimizer="muon" if hasattr(torch.optim, "Muon") else "adamw",
-    learning_rate=5e-3 if hasattr(torch.optim, "Muon") else 2e-3,
-    token_dropout=0.5,
-    label_smoothing=0.05,
-    reversal_penalty=1.0,
-    lag_seconds=0.1,
-    balance=0.6,
-)
-"""For long films over which windows slide, as the bundled heads were trained."""
 
 
 def tabletop_heads(
@@ -53,12 +30,36 @@ def tabletop_heads(
         workers: processes that render.
         seed: of everything random.
     """
-    from step_ros.tabletop.dataset import render_films
+    import torch
 
+    from step_ros.backbones import Backbone, select_engine
+    from step_ros.frames import ClipSpec
+    from step_ros.paper.trained_heads import train_heads
+    from step_ros.tabletop.dataset import render_films
+    from step_ros.training.datasets import read_dataset
+    from step_ros.training.extract import ExtractOptions, extract
+    from step_ros.training.fit_options import FitOptions
+    from step_ros.training.store import GridSampling
+
+    has_muon = hasattr(torch.optim, "Muon")
+    # For long films over which windows slide, as the bundled heads were trained.
+    options = FitOptions(
+        num_heads=4,
+        steps=steps,
+        optimizer="muon" if has_muon else "adamw",
+        learning_rate=5e-3 if has_muon else 2e-3,
+        token_dropout=0.5,
+        label_smoothing=0.05,
+        reversal_penalty=1.0,
+        lag_seconds=0.1,
+        balance=0.6,
+        seed=seed,
+    )
     counts = {"train": train, "validation": validation, "test": test}
     films = render_films(out / "films", counts, workers=workers, seed=seed)
     backbone = Backbone.from_pretrained(shared_folder() / "models" / "tabletop" / "backbone")
     backbone.engine = select_engine(backbone.encoder)
-    store = extract(read_dataset(films), backbone, ExtractOptions(GridSampling(CLIP)), out / "store")
-    train_heads(store, (), out / "heads", replace(OPTIONS, steps=steps, seed=seed))
+    windows = ExtractOptions(GridSampling(ClipSpec(num_frames=16, window_seconds=1.5)))
+    store = extract(read_dataset(films), backbone, windows, out / "store")
+    train_heads(store, (), out / "heads", options)
     evaluate(out / "store", out / "heads", json_file=out / "results.json", classes=True)

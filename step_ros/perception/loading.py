@@ -87,11 +87,6 @@ def load_heads(names: Sequence[str | Path], *, device: str | torch.device) -> di
     return loaded
 
 
-def warm_up(perceiver: Perceiver) -> None:
-    """Run backbone and heads on a black frame, so that the first real one is not late."""
-    perceiver.warm_up()
-
-
 def find_model(name: str | Path) -> str | Path:
     """A model's folder: as given, or below the bundled ``models``; any other name is the hub's business."""
     if Path(name).expanduser().is_dir():

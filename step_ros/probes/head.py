@@ -20,7 +20,8 @@ from step_ros.probes.normalization import TokenNormalization
 from step_ros.probes.probe import Probe
 from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.step import StepProbe
-from step_ros.probes.step_ablation import StepAblation, StepOptions
+from step_ros.probes.step_ablation import StepAblation
+from step_ros.probes.step_options import StepOptions
 from step_ros.probes.weights_file import read_weights
 
 CONFIG_FILE = "config.json"

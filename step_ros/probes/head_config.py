@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.frames.clip import ClipSpec
 from step_ros.probes.normalization import NORMALIZATIONS
-from step_ros.probes.step_ablation import StepOptions
+from step_ros.probes.step_options import StepOptions
 from step_ros.probes.token_pooling import TokenPooling, patch_grid
 
 PROBE_KINDS = ("step", "linear", "attentive", "self_attention")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from step_ros.extras import optional_package
 from step_ros.tabletop.appearance import TEXTURE_SIZE, Appearance
 from step_ros.tabletop.hand import forearm_pose, hand_xml
 from step_ros.tabletop.labels import OBJECTS
@@ -51,6 +52,9 @@ class SceneRenderer:
         height: of the frames in pixels; at most 480.
         width: of the frames in pixels; at most 640.
         samples: of each pixel, against jagged edges; 0 is fastest.
+
+    Raises:
+        MissingPackageError: MuJoCo is not installed.
     """
 
     def __init__(
@@ -58,15 +62,16 @@ class SceneRenderer:
     ) -> None:
         self.scene = scene
         self.appearance = appearance
-        self.model = mujoco.MjModel.from_xml_string(_world_xml(scene, appearance, samples))
+        self._mujoco = optional_package("mujoco", extra="tabletop")
+        self.model = self._mujoco.MjModel.from_xml_string(_world_xml(scene, appearance, samples))
         for index in range(self.model.ntex):
             start = self.model.tex_adr[index]
             self.model.tex_data[start : start + TEXTURE_SIZE * TEXTURE_SIZE * 3] = (
                 appearance.texture().ravel()
             )
-        self.data = mujoco.MjData(self.model)
-        self._colour = mujoco.Renderer(self.model, height, width)
-        self._cells: mujoco.Renderer | None = None
+        self.data = self._mujoco.MjData(self.model)
+        self._colour = self._mujoco.Renderer(self.model, height, width)
+        self._cells: Any = None
 
     def __enter__(self) -> SceneRenderer:
         return self
@@ -86,7 +91,7 @@ class SceneRenderer:
     def targets(self, t: float) -> DenseTargets:
         """The dense labels of the scene at time `t` in seconds."""
         if self._cells is None:
-            self._cells = mujoco.Renderer(self.model, CELLS, CELLS * 4 // 3)
+            self._cells = self._mujoco.Renderer(self.model, CELLS, CELLS * 4 // 3)
             self._cells.enable_segmentation_rendering()
         snapshot = self._pose(t)
         self._cells.update_scene(self.data, "camera")
@@ -125,9 +130,9 @@ class SceneRenderer:
             self.data.joint(name).qpos = pose.qpos()
         for finger in ("fingers", "thumb"):
             self.data.joint(finger).qpos = snapshot.aperture / 2 + 0.008
-        mujoco.mj_kinematics(self.model, self.data)
-        mujoco.mj_comPos(self.model, self.data)
-        mujoco.mj_camlight(self.model, self.data)
+        self._mujoco.mj_kinematics(self.model, self.data)
+        self._mujoco.mj_comPos(self.model, self.data)
+        self._mujoco.mj_camlight(self.model, self.data)
         return snapshot
 
 

@@ -123,11 +123,6 @@ class Scene:
         parts = {**self._parts_at_start[index], **snapshot.parts}
         return Snapshot(snapshot.hand, snapshot.aperture, parts, next(iter(snapshot.parts), None))
 
-    def labels_at(self, t: float) -> dict[str, str]:
-        """Ground truth of the three tasks at time `t` in seconds."""
-        index = bisect_right([segment.start for segment in self.segments], t) - 1
-        return self.segments[max(index, 0)].labels
-
     # ----- the plan -----
 
     def _place_objects(self, count: int) -> list[TabletopObject]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from step_ros.peft import ADAPTERS
-
 
 @dataclass(frozen=True)
 class AdapterOptions:
@@ -28,7 +26,10 @@ class AdapterOptions:
 
     def __post_init__(self) -> None:
         """Check the kind and the steps."""
-        if self.kind and self.kind not in ADAPTERS:
-            raise ValueError(f"unknown adapter {self.kind!r}; known are {', '.join(ADAPTERS)}")
+        if self.kind:
+            from step_ros.peft import ADAPTERS  # with torch, which `--help` does without
+
+            if self.kind not in ADAPTERS:
+                raise ValueError(f"unknown adapter {self.kind!r}; known are {', '.join(ADAPTERS)}")
         if self.head_steps < 0:
             raise ValueError(f"head_steps must be at least 0, got {self.head_steps}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 from torch import Tensor
 
+from step_ros.extras import optional_package
 from step_ros.training.fit_options import FitOptions
 
 
@@ -21,6 +22,9 @@ class Display:
         console: where the bar is shown.
         step: from which it goes on.
         hidden: show no bar and write no file: another process does.
+
+    Raises:
+        MissingPackageError: curves are asked for, and TensorBoard is not installed.
     """
 
     def __init__(self, options: FitOptions, console: Console, *, step: int, hidden: bool) -> None:
@@ -30,9 +34,8 @@ class Display:
         self._shown = self._bar.add_task("Fitting heads", total=options.steps, completed=step, state="")
         self._writer: Any = None
         if options.tensorboard is not None and not hidden:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(options.tensorboard))
+            tensorboard = optional_package("torch.utils.tensorboard", extra="training")
+            self._writer = tensorboard.SummaryWriter(str(options.tensorboard))
 
     def __enter__(self) -> Display:
         self._bar.start()

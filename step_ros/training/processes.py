@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from step_ros.extras import optional_package
+
 
 class Processes(Protocol):
     """What a training loop needs of the others; Accelerate's `Accelerator` is one."""
@@ -53,12 +55,13 @@ def join_processes(device: str) -> Processes:
 
     Args:
         device: where it computes if it is alone; else Accelerate says where.
+
+    Raises:
+        MissingPackageError: there are others, and Accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return Alone(device)
-    from accelerate import Accelerator
-
-    processes: Processes = Accelerator()
+    processes: Processes = optional_package("accelerate", extra="training").Accelerator()
     return processes
 
 

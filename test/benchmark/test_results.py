@@ -11,7 +11,8 @@ from step_ros.benchmark.page import PageError, update_page
 from step_ros.benchmark.results import Results, ResultsError
 from step_ros.benchmark.table import COLUMNS, cells
 from step_ros.benchmark.targets import targets
-from step_ros.cli.benchmark import benchmark, benchmark_page
+from step_ros.cli.benchmark import benchmark
+from step_ros.cli.benchmark_page import benchmark_page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
@@ -50,7 +51,6 @@ def test_targets_are_those_that_the_run_has_rows_for(results: Results) -> None:
 
 
 def test_the_page_is_made_anew_from_a_run(results: Results, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     page = tmp_path / "performance.md"
     page.write_text(PAGE.read_text())
     written = update_page(page, results)

@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rosbags.rosbag2 import Reader
 
-from step_ros.frames.bags.writing import new_bag
+from ..short_bag import first_seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -45,18 +44,10 @@ def commands(page: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def first_seconds(bag: Path, out: Path) -> None:
-    """Copy the beginning of a recording."""
-    with Reader(bag) as reader, new_bag(out) as copy:
-        for connection, time_ns, data in reader.messages():
-            if time_ns <= reader.start_time + SECONDS * 1e9:
-                copy.write_cdr(connection.topic, connection.msgtype, time_ns, data)
-
-
 @pytest.fixture(scope="module")
 def short_bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bag = tmp_path_factory.mktemp("bags") / "tabletop"
-    first_seconds(ROOT / "bags" / "tabletop", bag)
+    first_seconds(ROOT / "bags" / "tabletop", bag, SECONDS)
     return bag
 
 
@@ -108,7 +99,7 @@ def check_options(words: list[str]) -> None:
         assert option in shown.stdout, f"step-ros {words[1]} has no option {option}"
 
 
-NEEDS = {"step-ros export": "onnxscript", "step-ros report": "matplotlib"}
+NEEDS = {"step-ros export": "onnxscript"}
 """Packages of an extra without which a command says what to install."""
 
 ELSEWHERE = {

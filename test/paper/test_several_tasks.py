@@ -57,7 +57,6 @@ def test_tables_have_every_method_and_what_was_published(costs: dict[str, Method
 def test_methods_are_timed_and_drawn(tmp_path: Path) -> None:
     timed = measure("vits14", frames=2, rounds=1)
     assert all(cost.seconds(3) > cost.seconds(1) > 0 for cost in timed)  # type: ignore[operator]
-    pytest.importorskip("matplotlib")
     path = tmp_path / "pictures" / "figure4.png"
     draw_figure(timed, path)
     assert cv2.imread(str(path)).std() > 10

@@ -10,7 +10,7 @@ import pytest
 
 from step_ros.backbones import Backbone, BackboneError
 from step_ros.perception import loading
-from step_ros.perception.loading import choose_device, load_perceiver, warm_up
+from step_ros.perception.loading import choose_device, load_perceiver
 from step_ros.probes import Head, HeadError
 
 
@@ -33,7 +33,7 @@ def test_heads_find_the_backbone_beside_them(models: Path, backbone: Backbone) -
     perceiver = load_perceiver([models / "near", models / "far"], device="cpu")
     assert list(perceiver.heads) == ["near", "far"]
     assert perceiver.backbone.identity.same_tokens(backbone.identity)
-    warm_up(perceiver)
+    perceiver.warm_up()
     assert perceiver.counts["encoded"] == 0
 
 

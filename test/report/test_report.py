@@ -16,18 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib", reason="reports need the extra `report`")
-pytest.importorskip("jinja2", reason="reports need the extra `report`")
-
-from step_ros.report.report import choose_pairs, write_report  # noqa: E402
-from step_ros.report.second_look import FILM_BYTES, _Film  # noqa: E402
-from step_ros.runs.replay import choose_image_topic  # noqa: E402
-from step_ros.runs.replay_run import TruthSource, replay_to_run  # noqa: E402
-from step_ros.runs.run import RunError, read_run  # noqa: E402
-from step_ros.runs.settings import read_settings  # noqa: E402
-from step_ros.scores.live import LiveScores  # noqa: E402
-from step_ros.scores.pace import PaceScores  # noqa: E402
-from step_ros.scores.score import described  # noqa: E402
+from step_ros.report.report import choose_pairs, write_report
+from step_ros.report.second_look import FILM_BYTES, _Film
+from step_ros.runs.replay import choose_image_topic
+from step_ros.runs.replay_run import TruthSource, replay_to_run
+from step_ros.runs.run import RunError, read_run
+from step_ros.runs.settings import read_settings
+from step_ros.scores.live import LiveScores
+from step_ros.scores.pace import PaceScores
+from step_ros.scores.score import described
 
 
 def replay(bag: Path, models: dict[str, Path], out: Path) -> Path:

@@ -119,10 +119,15 @@ def test_an_import_for_type_checkers_alone_is_an_import() -> None:
 
 
 def test_no_room_hides_an_import_from_all_but_type_checkers() -> None:
-    """Commands may: what is heavy is imported when they run, and annotations name it before."""
+    """Commands may: what is heavy is imported when they run, and annotations name it before.
+
+    So may a package that lists what it offers on demand: at run time the names are there.
+    """
     for path in set(PACKAGE.rglob("*.py")) - set((PACKAGE / "cli").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                if [ast.unparse(line) for line in node.orelse] == ["__getattr__ = names_on_demand(__name__)"]:
+                    continue
                 assert "step_ros" not in ast.unparse(node), f"{path}: import it, or turn the direction round"
 
 

@@ -37,11 +37,6 @@ def test_segments_cover_the_scene_without_gaps(scene: Scene) -> None:
         assert before.labels != after.labels or before.labels["atomic_action"] != IDLE
 
 
-def test_labels_at_agree_with_segments(scene: Scene) -> None:
-    for segment in scene.segments:
-        assert scene.labels_at((segment.start + segment.end) / 2) == segment.labels
-
-
 def test_nothing_jumps(scene: Scene) -> None:
     """At 100 Hz nothing moves more than 4 cm, or turns more than 20 degrees, at a time."""
     previous = scene.at(0.0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,7 +44,8 @@ class Engine(ABC):
         """The types that it can compute in on a device, the fastest first.
 
         Raises:
-            EngineError: it cannot run there: a package, a toolchain or the hardware is missing.
+            EngineError: it cannot run there: a toolchain or the hardware is missing.
+            MissingPackageError: a package is.
         """
 
     def encode(self, frames: Tensor) -> Tensor:
@@ -72,25 +72,6 @@ class Engine(ABC):
 def precision_name(precision: torch.dtype) -> str:
     """``bfloat16`` for `torch.bfloat16`."""
     return str(precision).removeprefix("torch.")
-
-
-def optional_package(name: str, *, install: str) -> Any:
-    """Import a package that not every installation has.
-
-    Args:
-        name: as it is imported.
-        install: what to give to ``pip install``.
-
-    Raises:
-        EngineError: it is not installed, or broken.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = (error.name or name).split(".")[0]
-        raise EngineError(f"{missing} is not installed; pip install {install}") from error
-    except (ImportError, OSError, RuntimeError) as error:  # a shared library that does not load
-        raise EngineError(f"{name} is installed but does not load ({first_line(error)})") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from step_ros.backbones.encoder import Encoder
-from step_ros.backbones.engines.engine import optional_package
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
+from step_ros.extras import optional_package
 
 INPUT = "pixels"
 """(B, 3, h, w) float32, preprocessed."""
@@ -32,11 +32,11 @@ def write_onnx(encoder: Encoder, path: Path) -> None:
     than 2 GiB go to a second file beside it, named as the first with ``.data`` at its end.
 
     Raises:
-        EngineError: the packages that write the format are not installed.
+        MissingPackageError: the packages that write the format are not installed.
         OSError: the file cannot be written.
     """
     for package in ("onnx", "onnxscript"):
-        optional_package(package, install="'step_ros[onnx]'")
+        optional_package(package, extra="onnx")
     module = FixedSizeTower(encoder, torch.float32).cpu()
     weights = sum(parameter.nbytes for parameter in module.parameters())
     with _quiet():

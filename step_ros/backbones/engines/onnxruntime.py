@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from step_ros.backbones.encoder import Encoder
-from step_ros.backbones.engines.engine import Engine, EngineError, optional_package
+from step_ros.backbones.engines.engine import Engine, EngineError
 from step_ros.backbones.engines.onnx_file import INPUT, OUTPUT, write_onnx
+from step_ros.extras import optional_package
 
 
 class OnnxRuntimeEngine(Engine):
@@ -62,4 +63,4 @@ def _session(path: Path) -> Any:
 
 
 def _onnxruntime() -> Any:
-    return optional_package("onnxruntime", install="'step_ros[onnx]'")
+    return optional_package("onnxruntime", extra="onnx")

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from step_ros.backbones.encoder import Encoder
-from step_ros.backbones.engines.engine import Engine, EngineError, optional_package
+from step_ros.backbones.engines.engine import Engine, EngineError
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
+from step_ros.extras import optional_package
 
 
 class OpenVinoEngine(Engine):
@@ -52,7 +53,7 @@ def compile_program(program: ExportedProgram, precision: torch.dtype) -> Any:
     """An OpenVINO request that runs a program on the CPU, on as many threads as PyTorch uses now.
 
     Raises:
-        EngineError: OpenVINO is not installed.
+        MissingPackageError: OpenVINO is not installed.
     """
     core = _openvino().Core()
     # By the frontend itself: openvino.convert_model would report its use over the network, from a fork of
@@ -95,4 +96,4 @@ def _never(record: logging.LogRecord) -> bool:
 
 
 def _openvino(module: str = "openvino") -> Any:
-    return optional_package(module, install="'step_ros[openvino]'")
+    return optional_package(module, extra="openvino")

@@ -19,6 +19,7 @@ from step_ros.backbones.engines.inductor import InductorEngine
 from step_ros.backbones.engines.onnxruntime import OnnxRuntimeEngine
 from step_ros.backbones.engines.openvino import OpenVinoEngine
 from step_ros.backbones.engines.tensorrt import TensorRtEngine
+from step_ros.extras import MissingPackageError
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ def _float32_proper() -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
-    if isinstance(error, EngineError):
+    if isinstance(error, (EngineError, MissingPackageError)):
         return str(error)
     # PyTorch has a type of its own for a GPU's memory only.
     if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):

@@ -13,18 +13,13 @@ import torch
 from torch import Tensor
 
 from step_ros.backbones.encoder import Encoder
-from step_ros.backbones.engines.engine import (
-    MAX_BATCH,
-    Engine,
-    EngineError,
-    optional_package,
-    precision_name,
-)
+from step_ros.backbones.engines.engine import MAX_BATCH, Engine, EngineError, precision_name
 from step_ros.backbones.engines.engine_cache import EngineCache
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
 from step_ros.backbones.engines.graphed_encoder import GraphedEncoder, PixelsToTokens
 from step_ros.backbones.engines.inductor import half_precisions
 from step_ros.backbones.engines.progress import reported
+from step_ros.extras import optional_package
 
 
 class TensorRtEngine(Engine):
@@ -122,9 +117,10 @@ def build_plan(encoder: Encoder, precision: torch.dtype, timing_cache: Path) -> 
     """Build an encoder's TensorRT plan through torch_tensorrt, in exactly the given precision.
 
     Raises:
-        EngineError: torch_tensorrt is not installed. Whatever else fails raises what torch_tensorrt likes.
+        MissingPackageError: torch_tensorrt is not installed.
+        Whatever else fails raises what torch_tensorrt likes.
     """
-    torch_tensorrt = optional_package("torch_tensorrt", install="'step_ros[tensorrt]'")
+    torch_tensorrt = optional_package("torch_tensorrt", extra="tensorrt")
     convert = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
     size = encoder.identity.image_size
     pixels = torch_tensorrt.Input(
@@ -154,4 +150,4 @@ def _timing_cache(cache: EngineCache) -> Iterator[Path]:
 
 
 def _tensorrt() -> Any:
-    return optional_package("tensorrt", install="'step_ros[tensorrt]'")
+    return optional_package("tensorrt", extra="tensorrt")

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 
+from step_ros.extras import optional_package
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import Run
 
@@ -22,16 +23,12 @@ class RunRerun:
         run: whose truth is logged beside the labels.
 
     Raises:
-        RuntimeError: rerun-sdk is not installed.
+        MissingPackageError: rerun is not installed.
     """
 
     def __init__(self, path: Path, run: Run) -> None:
-        try:
-            import rerun
-        except ImportError as error:
-            raise RuntimeError("rerun-sdk is not installed: pip install 'step_ros[rerun]'") from error
-        self._rerun: Any = rerun
-        self._recording: Any = rerun.RecordingStream("step_ros_run")
+        self._rerun = optional_package("rerun", extra="rerun")
+        self._recording: Any = self._rerun.RecordingStream("step_ros_run")
         self._recording.save(path)
         self._run = run
         self._shown: dict[str, str] = {}

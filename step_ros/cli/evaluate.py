@@ -1,0 +1,71 @@
+"""How good heads are on clips: `step-ros evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+
+def evaluate(
+    store: Path,
+    heads: Path,
+    split: str | None = None,
+    hold_out: tuple[str, ...] = (),
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    csv_file: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
+    markdown_file: Annotated[Path | None, tyro.conf.arg(name="markdown")] = None,
+    classes: bool = False,
+    yardstick: bool = True,
+    backbone: str | None = None,
+) -> None:
+    """Judge heads clip by clip, forwards and backwards, beside an order-blind linear probe.
+
+    Args:
+        store: a folder that `step-ros extract` made.
+        heads: a folder of heads.
+        split: which clips; by default those of the groups that the heads were not trained on, else the test
+            split, else all.
+        hold_out: groups whose clips are judged.
+        json_file: where to write everything.
+        csv_file: where to write the table.
+        markdown_file: where to write the tables, classes included.
+        classes: also show each class, and what it is taken for.
+        yardstick: also fit the linear probe, where the store has clips to train it on.
+        backbone: what makes tokens of a store of pixels; by default `backbone` beside the heads.
+    """
+    from step_ros.paper.judged_heads import judge_heads
+    from step_ros.scores.tables import (
+        class_rows,
+        csv_table,
+        markdown_table,
+        metrics_rows,
+        terminal_table,
+    )
+    from step_ros.training.store import open_store
+
+    console = Console()
+    found = judge_heads(
+        *(open_store(store), heads, split, hold_out),
+        yardstick=yardstick,
+        backbone=backbone,
+        console=console,
+    )
+    rows = metrics_rows(found.metrics)
+    console.print(terminal_table(rows))
+    for task, judgement in found.judgements.items():
+        if classes:
+            console.print(terminal_table(class_rows(judgement.report), title=task))
+    if json_file is not None:
+        content = {task: judgement.to_json() for task, judgement in found.judgements.items()}
+        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if csv_file is not None:
+        csv_file.write_text(csv_table(rows), encoding="utf-8")
+    if markdown_file is not None:
+        parts = [markdown_table(rows)]
+        for task, judgement in found.judgements.items():
+            parts += [f"## {task}\n", markdown_table(class_rows(judgement.report))]
+        markdown_file.write_text("\n".join(parts), encoding="utf-8")

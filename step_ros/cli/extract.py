@@ -1,0 +1,95 @@
+"""From labelled videos to a token store: `step-ros extract`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from step_ros.training.datasets import ClipSet
+
+
+def extract(
+    data: Path,
+    backbone: str,
+    out: Path,
+    frames: int = 16,
+    window: float | None = None,
+    trim: float = 0.0,
+    dataset: str = "auto",
+    tasks: tuple[str, ...] = (),
+    group: str | None = None,
+    views: int = 1,
+    mirror: bool = False,
+    dtype: str = "float16",
+    pixels: bool = False,
+    batch_size: int = 64,
+    device: str = "cpu",
+    engine: str = "auto",
+) -> None:
+    """Encode every clip of a data set once, and keep the tokens.
+
+    May be stopped at any time and run again: what is there is kept.
+
+    Args:
+        data: csv of clips (video, one column a task; start, end and split if there are), a folder of videos a
+            class, a bag with labels, or the folder of a published data set.
+        backbone: folder or hub name.
+        out: folder of the token store.
+        frames: frames of a clip or window, T.
+        window: seconds of a window: then whole videos are encoded, at every grid time as in the node, and
+            windows slide over them. Without it, the frames are spread over each clip.
+        trim: share of each clip to leave out at both ends (without a window).
+        dataset: which adapter reads the data; auto looks at what is there.
+        tasks: which tasks to keep; all by default.
+        group: csv column of what must not be on both sides of a split, such as a scene.
+        views: views of each clip to train on; further ones are cropped, recoloured and cut at random.
+        mirror: further views may swap left and right.
+        dtype: what tokens are kept in: float16, bfloat16 or float32.
+        pixels: keep frames as the backbone would see them, instead of its tokens: for training adapters.
+        batch_size: frames that the backbone encodes at once.
+        device: where the backbone runs.
+        engine: what runs it; auto takes the fastest that is right.
+    """
+    from step_ros.backbones import select_engine
+    from step_ros.frames import ClipSpec
+    from step_ros.peft.adapter_folder import load_backbone
+    from step_ros.training.datasets import ClipsError, read_dataset
+    from step_ros.training.extract import ExtractOptions, FrameEncoder, estimate_bytes
+    from step_ros.training.extract import extract as extract_tokens
+    from step_ros.training.raw_patches import RawPatches
+    from step_ros.training.store import ClipSampling, GridSampling
+
+    console = Console()
+    clip_set = read_dataset(data, dataset, tasks=tasks, group=group)
+    sampling = ClipSampling(frames, trim) if window is None else GridSampling(ClipSpec(frames, window))
+    if window is not None and trim:
+        raise ClipsError("--trim cuts clips, but with --window whole videos are encoded; give one of them")
+    options = ExtractOptions(sampling, views, mirror, "uint8" if pixels else dtype, batch_size)
+    loaded = load_backbone(backbone, device=device)
+    encoder: FrameEncoder = RawPatches(loaded.encoder) if pixels else loaded
+    _describe(console, clip_set, estimate_bytes(clip_set, encoder.identity, options))
+    if not pixels:
+        loaded.engine = select_engine(loaded.encoder, engine)
+    store = extract_tokens(clip_set, encoder, options, out)
+    videos = len({clip.file for clip in store.clips})
+    what = "pixels for" if pixels else "tokens of"
+    console.print(f"{out}: {len(store.clips)} clips of {videos} videos, {what} {store.backbone}")
+    if store.problems:
+        console.print(f"[yellow]{len(store.problems)} left out:")
+        for problem in store.problems:
+            console.print(f"  {problem}", markup=False, highlight=False)
+
+
+def _describe(console: Console, clip_set: ClipSet, size: int) -> None:
+    videos = len({clip.video for clip in clip_set.clips})
+    console.print(
+        f"{len(clip_set.clips)} clips of {videos} videos; tokens will take about {size / 1e6:.0f} MB"
+    )
+    for task, about in clip_set.tasks.items():
+        pairs = ", ".join(f"{a} <-> {b}" for a, b in about.symmetric_pairs)
+        console.print(
+            f"{task}: {len(about.labels)} classes; nearly symmetric: {pairs or 'none'}", highlight=False
+        )

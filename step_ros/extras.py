@@ -1,0 +1,30 @@
+"""Packages that not every installation has: which extra of step_ros brings them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+class MissingPackageError(RuntimeError):
+    """A package is not installed, or broken; the message says in one line which, and what to install."""
+
+
+def optional_package(name: str, *, extra: str) -> Any:
+    """Import a package, or a module of one, that an extra of step_ros brings.
+
+    Args:
+        name: as it is imported.
+        extra: of step_ros, as in ``pip install 'step_ros[onnx]'``.
+
+    Raises:
+        MissingPackageError: it is not installed, or broken.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or name).split(".")[0]
+        raise MissingPackageError(f"{missing} is not installed; pip install 'step_ros[{extra}]'") from error
+    except (ImportError, OSError, RuntimeError) as error:  # a shared library that does not load
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+        raise MissingPackageError(f"{name} is installed but does not load ({said})") from error

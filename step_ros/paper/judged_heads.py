@@ -1,0 +1,135 @@
+"""How good a folder of heads is on clips of a store, and which clips those are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from step_ros.peft.adapter_folder import load_backbone
+from step_ros.perception.loading import BACKBONE_FOLDER
+from step_ros.probes import Head
+from step_ros.scores.clips import ClipScores
+from step_ros.training.judge import JudgeError, Judgement, judge
+from step_ros.training.linear_probe import mean_pooled_linear_probe
+from step_ros.training.model_card import read_provenance
+from step_ros.training.splits import SplitError, split_clips
+from step_ros.training.store import StoredClip, TokenStore
+
+
+@dataclass(frozen=True)
+class JudgedHeads:
+    """What a folder of heads is worth."""
+
+    judgements: dict[str, Judgement]
+    """By task."""
+    yardstick: dict[str, ClipScores]
+    """What an order-blind linear probe is worth on the same clips, by what tables call it; may be empty."""
+
+    @property
+    def metrics(self) -> dict[str, ClipScores]:
+        """Of all, the yardstick last."""
+        return {task: judged.metrics for task, judged in self.judgements.items()} | self.yardstick
+
+
+def judge_heads(
+    store: TokenStore,
+    folder: Path,
+    split: str | None = None,
+    hold_out: tuple[str, ...] = (),
+    *,
+    yardstick: bool = True,
+    backbone: str | Path | None = None,
+    console: Console,
+) -> JudgedHeads:
+    """Judge every head of a folder, forwards and backwards, beside an order-blind linear probe.
+
+    Args:
+        store: whose clips.
+        folder: of the heads, one a task below it.
+        split: which clips; by default those of the groups that the heads were not trained on, else the test
+            split, else all.
+        hold_out: groups whose clips are judged.
+        yardstick: also fit the linear probe, where the store has tokens of other clips to train it on.
+        backbone: what makes tokens of a store of pixels; by default `backbone` beside the heads.
+        console: where to say which clips are judged.
+
+    Raises:
+        HeadError: a head is of another backbone than the store.
+        JudgeError: there are no heads, or they and the clips do not go together.
+        SplitError: there are no clips.
+    """
+    heads = load_heads(folder)
+    clips = clips_to_judge(store, folder, heads, split, hold_out, console)
+    encoder = None
+    if store.holds_pixels:
+        encoder = load_backbone(backbone or folder / BACKBONE_FOLDER, windows=True)
+    judgements = {task: judge(head, store, clips, encoder) for task, head in heads.items()}
+    beside = _yardstick(store, list(heads), clips) if yardstick and not store.holds_pixels else {}
+    return JudgedHeads(judgements, beside)
+
+
+def load_heads(folder: Path) -> dict[str, Head]:
+    """The heads in the folders below one, by task; a backbone beside them is passed by.
+
+    Raises:
+        JudgeError: there are none.
+    """
+    found = {}
+    for config in sorted(folder.glob("*/config.json")):
+        if (config.parent / "model.safetensors").exists() and "labels" in json.loads(config.read_text()):
+            head = Head.from_pretrained(config.parent)
+            found[head.config.task] = head
+    if not found:
+        raise JudgeError(f"{folder} has no heads: expected TASK/config.json, as `step-ros train` writes")
+    return found
+
+
+def clips_to_judge(
+    store: TokenStore,
+    folder: Path,
+    heads: dict[str, Head],
+    split: str | None,
+    hold_out: tuple[str, ...],
+    console: Console,
+) -> list[StoredClip]:
+    """The clips that heads are judged on, and a warning if they were trained on any of them.
+
+    Raises:
+        SplitError: there are none.
+    """
+    provenances = [p for p in (read_provenance(folder / task) for task in heads) if p is not None]
+    known = {name for provenance in provenances for name in provenance.trained_on}
+    if not hold_out and split is None and known & {clip.name for clip in store.clips}:
+        hold_out = provenances[0].hold_out  # what they were not trained on, of this very store
+    parts = split_clips(store, hold_out=hold_out)
+    if split is not None:
+        clips, what = parts.of(split), split
+    elif parts.test:
+        clips, what = parts.test, ", ".join(hold_out) or "test"
+        if len(clips) == len(store.clips):
+            what = "all"
+    elif parts.validation:
+        clips, what = parts.validation, "validation"
+    else:
+        raise SplitError(f"{store.root} has only training clips; judge them with --split train, if at all")
+    console.print(f"judging {len(clips)} clips ({what})")
+    seen = sum(clip.name in known for clip in clips)
+    if seen:
+        console.print(
+            f"[yellow]the heads were trained on {seen} of these clips: this says nothing of new ones"
+        )
+    return clips
+
+
+def _yardstick(store: TokenStore, tasks: Sequence[str], clips: Sequence[StoredClip]) -> dict[str, ClipScores]:
+    """The linear probe on the first task, where there is something else to train it on."""
+    judged = {id(clip) for clip in clips}
+    train = [clip for clip in store.clips if id(clip) not in judged and clip.split in ("", "train")]
+    task = next((task for task in tasks if task in store.tasks), None)
+    if task is None or len({clip.labels.get(task) for clip in train} - {None}) < 2:
+        return {}
+    return {f"{task}, by an order-blind linear probe": mean_pooled_linear_probe(store, task, train, clips)}

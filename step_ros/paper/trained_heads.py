@@ -1,0 +1,64 @@
+"""Heads that are fitted, judged and described: a folder each, ready for the node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from step_ros.backbones import Backbone
+from step_ros.perception.loading import BACKBONE_FOLDER
+from step_ros.probes import Head
+from step_ros.scores.tables import class_rows, markdown_table, metrics_rows
+from step_ros.training.fit import fit, save_heads
+from step_ros.training.fit_options import FitOptions
+from step_ros.training.judge import JudgeError, Judgement, judge
+from step_ros.training.model_card import extend_card, write_provenance
+from step_ros.training.processes import is_first_process
+from step_ros.training.store import StoredClip, TokenStore
+
+
+def train_heads(
+    opened: TokenStore,
+    tasks: Sequence[str],
+    out: Path,
+    options: FitOptions,
+    backbone: str | Path | None = None,
+) -> dict[str, Head]:
+    """Fit heads and write their folders, each with a card of what it is and how well it does.
+
+    Args:
+        opened: what they are trained on.
+        tasks: which; all of the store if there are none.
+        out: where the folders go; an adapted backbone's is called `backbone`.
+        options: how they are trained.
+        backbone: folder or hub name of the backbone to adapt, where `options` ask for an adapter.
+    """
+    chosen = tuple(tasks) or tuple(opened.tasks)
+    adapted_to = out / BACKBONE_FOLDER if is_first_process() else None
+    fitted = fit(opened, chosen, options, checkpoints=out, backbone=backbone, backbone_out=adapted_to)
+    if not is_first_process():
+        return fitted.heads
+    save_heads(fitted.heads, out)
+    for task, head in fitted.heads.items():
+        judgement = _judge_if_possible(head, opened, fitted.split.validation, fitted.backbone)
+        metrics = None if judgement is None else judgement.to_json()
+        write_provenance(out / task, fitted, options, metrics)
+        tables = [] if judgement is None else _card_tables(task, judgement)
+        extend_card(out / task, head.config, fitted, options, tables)
+    return fitted.heads
+
+
+def _judge_if_possible(
+    head: Head, store: TokenStore, clips: Sequence[StoredClip], backbone: Backbone | None
+) -> Judgement | None:
+    try:
+        return judge(head, store, clips, backbone) if clips else None
+    except JudgeError:  # no clip as long as a window, or none with a label
+        return None
+
+
+def _card_tables(task: str, judgement: Judgement) -> list[tuple[str, str]]:
+    return [
+        ("Results on the validation clips", markdown_table(metrics_rows({task: judgement.metrics}))),
+        ("Classes", markdown_table(class_rows(judgement.report))),
+    ]
