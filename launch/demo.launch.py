@@ -1,4 +1,4 @@
-"""The demo where ROS 2 is sourced: node, bag player and a planner's client, and the score at the end."""
+"""The demo where ROS 2 is sourced: node, bag player and a planner that listens, and the scores at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "output_folder",
         default_value="demo_output",
-        description="Where the summary, the annotated video and the predictions are written.",
+        description="Where the run is written: its page, the annotated video, what was said and seen.",
     ),
 ]
 
