@@ -15,7 +15,7 @@ from step_ros.scores.classes import LabelScores, label_scores, most_common_confu
 from step_ros.scores.live import LiveScores
 from step_ros.scores.pace import PaceScores
 from step_ros.scores.score import NOTHING, Scores, described, percent, score_rows, value_at
-from step_ros.scores.updates import onsets
+from step_ros.scores.updates import onset_delays_s, onset_scores
 
 LIVE = described(LiveScores)
 """The scores of a task, by key in metrics.json."""
@@ -134,13 +134,14 @@ def class_table(run: Run, scored: Scored) -> Table:
         label = scored.labels[index]
         values = label_scores(counts, index).to_json()
         others = [other for other in scored.labels if other != label]
-        found = onsets(updates, truth, ignored=[*others, *idle])
+        delays_s = onset_delays_s(updates, truth, ignored=[*others, *idle])
+        found = sum(delay_s is not None for delay_s in delays_s)
         rows.append(
             (
                 words(label),
                 *(score.text(values[key]) for key, score in shown.items()),
-                f"{len(found.delays_s)} of {found.count}" if found.count else NOTHING,
-                delay.text(found.median_s),
+                f"{found} of {len(delays_s)}" if delays_s else NOTHING,
+                delay.text(onset_scores(delays_s).delay_s),
             )
         )
     return Table(

@@ -104,7 +104,7 @@ def _speed(listener: Listener) -> Text:
         newest = [update.received_ns for update in list(task.updates)[-_NEWEST:]]
         rates.append(rate_hz(newest))
         late_ms += latencies_ms(task.updates)
-    rate = max((rate for rate in rates if not math.isnan(rate)), default=math.nan)
+    rate = max((rate for rate in rates if rate is not None), default=math.nan)
     p50, p99 = np.percentile(late_ms[1:] or late_ms, (50, 99))
     late = f"{_number(p50, 0)} ms median, {_number(p99, 0)} ms 99th percentile, stamp to label"
     if abs(p50) > _UNRELATED_MS:

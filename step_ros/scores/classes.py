@@ -7,14 +7,14 @@ the label with the largest logit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from step_ros.scores.probabilities import Floats, Ints, softmax, validate
-from step_ros.scores.score import Score, Scores
+from step_ros.scores.score import Score, Scores, Value, share
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LabelScores(Scores):
 
     support: Annotated[int, Score("updates", doc="while it is true", format="d")]
     precision: Annotated[float, Score("precision", "%", "of the answers that say so, those that are right")]
-    recall: Annotated[float | None, Score("recall", "%", "told so while it is true; None if it never is")]
+    recall: Annotated[Value, Score("recall", "%", "told so while it is true; None if it never is")]
     f1: Annotated[float, Score("F1", "%", "harmonic mean of both")]
 
 
@@ -74,10 +74,6 @@ class ClassReport:
     pairs: list[PairResult]
     rejection: list[Rejection]
 
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
-
 
 def confusion_matrix(targets: Ints, answers: Ints, classes: int) -> NDArray[np.int64]:
     """How often each label (rows) was told as each (columns): (K, K) of (N,) indices of truth and answers."""
@@ -94,12 +90,7 @@ def most_common_confusion(counts: NDArray[np.int64], label: int) -> int | None:
 
 
 def label_scores(counts: NDArray[np.int64], label: int) -> LabelScores:
-    """Precision, recall and F1 of one label.
-
-    Args:
-        counts: of `confusion_matrix`.
-        label: its index.
-    """
+    """Precision, recall and F1 of the label of an index, by the counts of `confusion_matrix`."""
     right, true, said = int(counts[label, label]), int(counts[label].sum()), int(counts[:, label].sum())
     return LabelScores(
         support=true,
@@ -132,40 +123,22 @@ def evaluate(
     validate(logits, targets)
     answers = logits.argmax(axis=1)
     counts = confusion_matrix(targets, answers, len(labels))
-    totals = counts.sum(axis=1)
     classes = []
-    for i in np.flatnonzero(totals).tolist():
+    for i in np.unique(targets).tolist():
         mistaken = most_common_confusion(counts, i)
-        classes.append(
-            ClassResult(
-                labels[i],
-                int(totals[i]),
-                float(counts[i, i] / totals[i]),
-                None if mistaken is None else labels[mistaken],
-                0.0 if mistaken is None else float(counts[i, mistaken] / totals[i]),
-            )
-        )
-    index = {label: i for i, label in enumerate(labels)}
-    pair_results = [
-        PairResult(
-            a,
-            b,
-            int(totals[index[a]] + totals[index[b]]),
-            _rate(counts, index[a], index[b]),
-            _rate(counts, index[b], index[a]),
-        )
-        for a, b in pairs
-    ]
+        name = None if mistaken is None else labels[mistaken]
+        shares = counts[i] / counts[i].sum()
+        rate = 0.0 if mistaken is None else float(shares[mistaken])
+        classes.append(ClassResult(labels[i], int(counts[i].sum()), float(shares[i]), name, rate))
+    pair_results = []
+    for first, second in pairs:
+        a, b = answers[targets == labels.index(first)], answers[targets == labels.index(second)]
+        taken = share(a == labels.index(second)), share(b == labels.index(first))
+        pair_results.append(PairResult(first, second, len(a) + len(b), *taken))
     confidence = softmax(logits, temperature).max(axis=1)
     right = answers == targets
     curve = []
     for step in range(20):
         kept = confidence >= step / 20
-        accuracy = float(right[kept].mean()) if kept.any() else None
-        curve.append(Rejection(step / 20, float(kept.mean()), accuracy))
+        curve.append(Rejection(step / 20, float(kept.mean()), share(right[kept])))
     return ClassReport(classes, pair_results, curve)
-
-
-def _rate(counts: NDArray[np.int64], truth: int, answer: int) -> float | None:
-    total = int(counts[truth].sum())
-    return float(counts[truth, answer]) / total if total else None

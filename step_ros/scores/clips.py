@@ -14,15 +14,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from step_ros.scores.probabilities import (
-    CALIBRATION_BINS,
-    Bools,
-    Floats,
-    Ints,
-    calibration_error,
-    softmax,
-)
-from step_ros.scores.score import Score, Scores
+from step_ros.scores.probabilities import CALIBRATION_BINS, Bools, Floats, Ints, calibration_error, softmax
+from step_ros.scores.score import Score, Scores, Value, share
 
 
 @dataclass(frozen=True)
@@ -36,26 +29,24 @@ class ClipScores(Scores):
     top5: Annotated[float, Score("top-5", "%", "right among the five likeliest")]
     mean_class: Annotated[float, Score("mean over classes", "%", "mean of each class's own top-1")]
     symmetric: Annotated[
-        float | None,
-        Score("nearly symmetric", "%", "top-1 over clips of nearly symmetric classes (table I, Sym)"),
+        Value, Score("nearly symmetric", "%", "top-1 over clips of nearly symmetric classes (table I, Sym)")
     ]
-    non_symmetric: Annotated[float | None, Score("other", "%", "top-1 over the others (table I, N-Sym)")]
+    non_symmetric: Annotated[Value, Score("other", "%", "top-1 over the others (table I, N-Sym)")]
     pair_accuracy: Annotated[
-        float | None,
-        Score("before its partner", "%", "symmetric clips whose class is likelier than its partner"),
+        Value, Score("before its partner", "%", "symmetric clips whose class is likelier than its partner")
     ]
     reversed_top1: Annotated[
         float,
         Score("top-1 backwards", "%", "against the unchanged label when clips run backwards (table II)"),
     ]
     reversed_to_partner: Annotated[
-        float | None,
+        Value,
         Score(
             "turned to partner", "%", "of symmetric clips right forwards, those called the partner backwards"
         ),
     ]
     direction_accuracy: Annotated[
-        float | None,
+        Value,
         Score(
             "forward/reversed", "%", "over clips in both directions; of heads for the task `direction` only"
         ),
@@ -64,22 +55,6 @@ class ClipScores(Scores):
         float,
         Score("calibration error", "%", f"distance of confidence from accuracy, in {CALIBRATION_BINS} bins"),
     ]
-
-
-def validate(logits: Floats, reversed_logits: Floats, targets: Ints, labels: Sequence[str]) -> None:
-    """Check shapes.
-
-    Raises:
-        ValueError: there are no clips, or logits are not (N, K) of the N targets and K labels.
-    """
-    if len(targets) == 0:
-        raise ValueError("there are no clips to judge")
-    expected = (len(targets), len(labels))
-    for each in (logits, reversed_logits):
-        if each.shape != expected:
-            raise ValueError(
-                f"logits of {expected[0]} clips and {expected[1]} labels are needed, got {each.shape}"
-            )
 
 
 def partner_indices(labels: Sequence[str], pairs: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
@@ -120,9 +95,14 @@ def evaluate(
         direction: whether the labels say which way a clip runs, so that each has its partner's backwards.
 
     Raises:
-        ValueError: there are no clips, or shapes do not fit.
+        ValueError: there are no clips, or logits are not (N, K) of the N targets and K labels.
     """
-    validate(logits, reversed_logits, targets, labels)
+    if len(targets) == 0:
+        raise ValueError("there are no clips to judge")
+    count, classes = len(targets), len(labels)
+    for each in (logits, reversed_logits):
+        if each.shape != (count, classes):
+            raise ValueError(f"logits of {count} clips and {classes} labels are needed, got {each.shape}")
     partner = partner_indices(labels, pairs)
     right = logits.argmax(axis=1) == targets
     turned = reversed_logits.argmax(axis=1)
@@ -137,15 +117,11 @@ def evaluate(
         top1=float(right.mean()),
         top5=float(among_likeliest(logits, targets, 5).mean()),
         mean_class=float(np.mean([right[targets == label].mean() for label in np.unique(targets)])),
-        symmetric=_share(right[symmetric]),
-        non_symmetric=_share(right[~symmetric]),
-        pair_accuracy=_share(own > other),
+        symmetric=share(right[symmetric]),
+        non_symmetric=share(right[~symmetric]),
+        pair_accuracy=share(own > other),
         reversed_top1=float((turned == targets).mean()),
-        reversed_to_partner=_share(turned[answers] == partner[targets[answers]]),
-        direction_accuracy=_share(both_ways),
+        reversed_to_partner=share(turned[answers] == partner[targets[answers]]),
+        direction_accuracy=share(both_ways),
         calibration_error=calibration_error(confidence, right),
     )
-
-
-def _share(hits: Bools) -> float | None:
-    return float(hits.mean()) if len(hits) else None

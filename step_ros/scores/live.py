@@ -46,20 +46,6 @@ class LiveAnswers:
     """The stable label over time, from its onsets on."""
 
 
-def validate(said: LiveAnswers, labels: Sequence[str]) -> None:
-    """Check that all is said of the same updates.
-
-    Raises:
-        ValueError: there are not as many stable labels or probabilities as updates, or not K of the latter.
-    """
-    counts = (len(said.updates), len(said.probabilities), len(said.announced))
-    if len(set(counts)) > 1:
-        raise ValueError(f"as many updates as probabilities and stable labels are needed, got {counts}")
-    wrong = {p.shape for p in said.probabilities} - {(len(labels),)}
-    if wrong:
-        raise ValueError(f"probabilities of {len(labels)} labels are needed, got {sorted(wrong)}")
-
-
 def evaluate(
     said: LiveAnswers,
     truth: TruthTimeline,
@@ -82,9 +68,14 @@ def evaluate(
         clips: what was found clip by clip.
 
     Raises:
-        ValueError: what is said does not go together.
+        ValueError: there are not as many stable labels or probabilities as updates, or not K of the latter.
     """
-    validate(said, labels)
+    counts = (len(said.updates), len(said.probabilities), len(said.announced))
+    if len(set(counts)) > 1:
+        raise ValueError(f"as many updates as probabilities and stable labels are needed, got {counts}")
+    wrong = {p.shape for p in said.probabilities} - {(len(labels),)}
+    if wrong:
+        raise ValueError(f"probabilities of {len(labels)} labels are needed, got {sorted(wrong)}")
     idle = [idle_label] if idle_label else []
     index = {label: i for i, label in enumerate(labels)}
     scored = updates.labelled(said.updates, truth)
@@ -102,14 +93,12 @@ def evaluate(
                 np.array([index[true[i]] for i in known], np.int64),
             )
         ),
-        **vars(
-            segments.evaluate([update.label for update, _ in scored], [label for _, label in scored], idle)
-        ),
+        **vars(segments.evaluate([label for label, _ in scored], [label for _, label in scored], idle)),
         **vars(
             stability.evaluate(
                 [update.label for update in said.updates],
                 *(said.announced, stamps_ns, said.stable, truth),
-                updates.onset_scores(as_announced, truth, idle),
+                updates.onset_scores(updates.onset_delays_s(as_announced, truth, idle)),
                 idle=idle,
                 span_ns=span_ns,
             )

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import numpy as np
 
-from step_ros.scores.score import Score, Scores, none_if_nan
+from step_ros.scores.score import Score, Scores, Value
 from step_ros.scores.updates import rate_hz
 
 
@@ -20,8 +20,8 @@ from step_ros.scores.updates import rate_hz
 class Percentiles(Scores):
     """Of a time in milliseconds; None of no values."""
 
-    p50: Annotated[float | None, Score("median", "ms", format=".0f")]
-    p99: Annotated[float | None, Score("99th percentile", "ms", format=".0f")]
+    p50: Annotated[Value, Score("median", "ms", format=".0f")]
+    p99: Annotated[Value, Score("99th percentile", "ms", format=".0f")]
 
 
 @dataclass(frozen=True)
@@ -29,29 +29,15 @@ class PaceScores(Scores):
     """Of all updates, of which each holds a label of every task."""
 
     updates: Annotated[int, Score("updates", doc="in all", format="d")]
-    updates_per_second: Annotated[
-        float | None, Score("rate", "1/s", "updates between the first and the last")
-    ]
+    updates_per_second: Annotated[Value, Score("rate", "1/s", "updates between the first and the last")]
     coverage: Annotated[float, Score("coverage", "%", "grid times with an update")]
     hold_share: Annotated[
-        float | None, Score("held", "%", "window positions that show an older image for want of one")
+        Value, Score("held", "%", "window positions that show an older image for want of one")
     ]
     latency_ms: Annotated[
         Percentiles, Score("image to label", doc="from the newest image's stamp to the receipt of the label")
     ]
     compute_ms: Annotated[Percentiles, Score("computing", doc="of that, backbone and heads")]
-
-
-def validate(stamps_ns: Sequence[int], received_ns: Sequence[int]) -> None:
-    """Check that each update has both times.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-    if len(stamps_ns) != len(received_ns):
-        raise ValueError(
-            f"a stamp and a receipt an update are needed, got {len(stamps_ns)} and {len(received_ns)}"
-        )
 
 
 def percentiles_ms(values_ns: Sequence[int | None]) -> Percentiles:
@@ -83,11 +69,14 @@ def evaluate(
     Raises:
         ValueError: there are not as many receipts as stamps.
     """
-    validate(stamps_ns, received_ns)
+    if len(stamps_ns) != len(received_ns):
+        raise ValueError(
+            f"a stamp and a receipt an update are needed, got {len(stamps_ns)} and {len(received_ns)}"
+        )
     held = [share for share in held_shares if share is not None]
     return PaceScores(
         updates=len(stamps_ns),
-        updates_per_second=none_if_nan(rate_hz(stamps_ns)),
+        updates_per_second=rate_hz(stamps_ns),
         coverage=min(1.0, len(stamps_ns) / max(1, grid_times)),
         hold_share=float(np.mean(held)) if held and len(held) == len(held_shares) else None,
         latency_ms=percentiles_ms([had - said for had, said in zip(received_ns, stamps_ns, strict=True)]),

@@ -2,21 +2,20 @@
 
 Conventions: probabilities are (N, K); targets are (N,) indices of the true labels. The confidence of a row
 is its largest probability. Where only the largest few are known the others are NaN: rows still have their
-confidence, but no label can be ranked over all of them. Metrics are NaN where there is nothing to count.
+confidence, but no label can be ranked over all of them. Scores are None where there is nothing to count.
 
 The expected calibration error is that of Guo et al., *On Calibration of Modern Neural Networks* (ICML 2017).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from step_ros.scores.score import Score, Scores, none_if_nan
+from step_ros.scores.score import Score, Scores, Value
 
 CALIBRATION_BINS = 15
 """Bins of confidence, of one width."""
@@ -30,11 +29,9 @@ Bools = NDArray[np.bool_]
 class ProbabilityScores(Scores):
     """None where nothing is labelled; mAP also where some probability is not known."""
 
-    map: Annotated[
-        float | None, Score("mAP", "%", "mean average precision over the labels that are ever true")
-    ]
+    map: Annotated[Value, Score("mAP", "%", "mean average precision over the labels that are ever true")]
     calibration_error: Annotated[
-        float | None,
+        Value,
         Score("calibration error", "%", f"distance of confidence from accuracy, in {CALIBRATION_BINS} bins"),
     ]
 
@@ -68,58 +65,18 @@ def confidence_bins(confidence: Floats) -> NDArray[np.int64]:
 
 
 def calibration_error(confidence: Floats, right: Bools) -> float:
-    """Expected calibration error: the mean distance of a bin's confidence from its accuracy.
-
-    Args:
-        confidence: (N,) in [0, 1].
-        right: (N,) whether that was right.
-
-    Returns:
-        In [0, 1].
-    """
-    if not len(confidence):
-        return math.nan
+    """Expected calibration error: mean distance of a bin's confidence from its accuracy, both of (N,)."""
     bins = confidence_bins(confidence)
     gaps = np.bincount(bins, weights=confidence) - np.bincount(bins, weights=right)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def average_precision(score: Floats, positive: Bools) -> float:
-    """Area under the steps of precision over recall, of one label.
-
-    Args:
-        score: (N,) the higher, the likelier.
-        positive: (N,) whether it is true.
-
-    Returns:
-        In [0, 1].
-    """
-    if not positive.any():
-        return math.nan
-    order = np.argsort(-score, kind="stable")
-    found = np.cumsum(positive[order])
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # of each run of equal scores
-    gained = np.diff(found[last], prepend=0)
-    return float((gained * found[last] / (last + 1)).sum() / found[-1])
-
-
 def mean_average_precision(probabilities: Floats, targets: Ints) -> float:
-    """Mean of `average_precision` over the labels that are ever true.
+    """Area under the steps of precision over recall, the mean over the labels that are ever true."""
+    from sklearn.metrics import average_precision_score  # slow to import, and not all who score rank
 
-    Args:
-        probabilities: (N, K).
-        targets: (N,) indices of the true labels.
-
-    Returns:
-        In [0, 1]; NaN also where any probability is NaN.
-
-    Raises:
-        ValueError: shapes or indices do not fit.
-    """
-    validate(probabilities, targets)
-    if not len(targets) or np.isnan(probabilities).any():
-        return math.nan
-    return float(np.mean([average_precision(probabilities[:, k], targets == k) for k in np.unique(targets)]))
+    each = [average_precision_score(targets == k, probabilities[:, k]) for k in np.unique(targets)]
+    return float(np.mean(each))
 
 
 def evaluate(probabilities: Floats, targets: Ints) -> ProbabilityScores:
@@ -136,7 +93,8 @@ def evaluate(probabilities: Floats, targets: Ints) -> ProbabilityScores:
     if not len(targets):
         return ProbabilityScores(None, None)
     right = np.nanargmax(probabilities, axis=1) == targets
+    known = not np.isnan(probabilities).any()
     return ProbabilityScores(
-        map=none_if_nan(mean_average_precision(probabilities, targets)),
-        calibration_error=none_if_nan(calibration_error(np.nanmax(probabilities, axis=1), right)),
+        map=mean_average_precision(probabilities, targets) if known else None,
+        calibration_error=calibration_error(np.nanmax(probabilities, axis=1), right),
     )

@@ -6,7 +6,7 @@ report's page are made from that, so that a field, and what fills it, is all tha
 
     @dataclass(frozen=True)
     class OrderScores(Scores):
-        edit: Annotated[float | None, Score("edit", "%", "likeness of the orders of segments")]
+        edit: Annotated[Value, Score("edit", "%", "likeness of the orders of segments")]
 
 Shares are kept in [0, 1] and shown in per cent. None stands where there is nothing to count.
 """
@@ -15,9 +15,12 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+
+Value = float | None
+"""Of a score; None where there is nothing to count."""
 
 NOTHING = "-"
 """What is shown where there is nothing to count."""
@@ -130,9 +133,10 @@ def percent(share: float | None) -> str:
     return Score("", "%").text(share)
 
 
-def none_if_nan(value: float) -> float | None:
-    """What a field holds of a metric that is NaN where there is nothing to count."""
-    return None if math.isnan(value) else float(value)
+def share(outcomes: Iterable[bool]) -> float | None:
+    """Of how many something is so, in [0, 1]; None of none."""
+    outcomes = list(outcomes)
+    return float(sum(outcomes) / len(outcomes)) if outcomes else None
 
 
 def _scores(kind: type[Scores]) -> dict[str, Score]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated
 
-from step_ros.scores.score import Score, Scores
+from step_ros.scores.score import Score, Scores, Value
 
 _FOUND = "F1 of segments that overlap a true one by at least"
 
@@ -24,22 +24,10 @@ _FOUND = "F1 of segments that overlap a true one by at least"
 class SegmentScores(Scores):
     """None where no frame is labelled."""
 
-    f1_at_10: Annotated[float | None, Score("F1@10", "%", f"{_FOUND} a tenth of their union", key="f1@10")]
-    f1_at_25: Annotated[float | None, Score("F1@25", "%", f"{_FOUND} a quarter", key="f1@25")]
-    f1_at_50: Annotated[float | None, Score("F1@50", "%", f"{_FOUND} half", key="f1@50")]
-    edit: Annotated[
-        float | None, Score("edit", "%", "likeness of the orders of segments, whenever they happen")
-    ]
-
-
-def validate(predicted: Sequence[str], true: Sequence[str]) -> None:
-    """Check that labels can be compared frame by frame.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-    if len(predicted) != len(true):
-        raise ValueError(f"as many predicted as true labels are needed, got {len(predicted)} and {len(true)}")
+    f1_at_10: Annotated[Value, Score("F1@10", "%", f"{_FOUND} a tenth of their union", key="f1@10")]
+    f1_at_25: Annotated[Value, Score("F1@25", "%", f"{_FOUND} a quarter", key="f1@25")]
+    f1_at_50: Annotated[Value, Score("F1@50", "%", f"{_FOUND} half", key="f1@50")]
+    edit: Annotated[Value, Score("edit", "%", "likeness of the orders of segments, whenever they happen")]
 
 
 def label_runs(labels: Sequence[str], background: Collection[str] = ()) -> list[tuple[str, range]]:
@@ -60,17 +48,7 @@ def label_runs(labels: Sequence[str], background: Collection[str] = ()) -> list[
 
 
 def edit_score(predicted: Sequence[str], true: Sequence[str], background: Collection[str] = ()) -> float:
-    """How alike the orders of segments are, whenever they happen: 1 - Levenshtein distance / longer length.
-
-    Args:
-        predicted: a label a frame.
-        true: likewise, as many.
-        background: labels that are no segments.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-    validate(predicted, true)
+    """How alike the orders of segments are, whenever they happen: 1 - Levenshtein distance / longer one."""
     said = [label for label, _ in label_runs(predicted, background)]
     is_true = [label for label, _ in label_runs(true, background)]
     if not said and not is_true:
@@ -88,16 +66,8 @@ def f1_score(
 ) -> float:
     """F1@k: a segment is right if it overlaps a true one of its label, which no other has claimed, enough.
 
-    Args:
-        predicted: a label a frame.
-        true: likewise, as many.
-        overlap: k, the least intersection over union.
-        background: labels that are no segments.
-
-    Raises:
-        ValueError: the lengths differ.
+    Enough is an intersection over union of `overlap`, which is k.
     """
-    validate(predicted, true)
     said, is_true = label_runs(predicted, background), label_runs(true, background)
     if not said and not is_true:
         return 1.0
@@ -129,7 +99,8 @@ def evaluate(
     Raises:
         ValueError: the lengths differ.
     """
-    validate(predicted, true)
+    if len(predicted) != len(true):
+        raise ValueError(f"as many predicted as true labels are needed, got {len(predicted)} and {len(true)}")
     if not true:
         return SegmentScores(None, None, None, None)
     f1_at = {k: f1_score(predicted, true, k / 100, background) for k in (10, 25, 50)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from step_ros.backbones import Backbone
@@ -31,7 +31,7 @@ class Judgement:
 
     def to_json(self) -> dict[str, Any]:
         """Both in one JSON object."""
-        return {**self.metrics.to_json(), **self.report.to_json()}
+        return {**self.metrics.to_json(), **asdict(self.report)}
 
 
 def judge(

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 from torchmetrics.functional.classification import multiclass_average_precision, multiclass_calibration_error
 
-from step_ros.scores.probabilities import (
-    average_precision,
-    calibration_error,
-    evaluate,
-    mean_average_precision,
-    softmax,
-)
+from step_ros.scores.probabilities import calibration_error, evaluate, softmax
 
 
 def said(classes: int, *, decimals: int = 6) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -41,27 +32,14 @@ def test_agrees_with_torchmetrics(classes: int, decimals: int) -> None:
         assert found.calibration_error == pytest.approx(float(error), abs=1e-6)
 
 
-def test_agrees_with_scikit_learn() -> None:
-    rows, targets = said(4, decimals=1)
-    for label in range(3):
-        expected = average_precision_score(targets == label, rows[:, label])
-        assert average_precision(rows[:, label], targets == label) == pytest.approx(expected)
-
-
-def test_a_label_that_never_is_true_has_no_precision() -> None:
-    assert math.isnan(average_precision(np.array([0.5, 0.1]), np.array([False, False])))
-
-
-def test_confidence_of_one_and_of_none() -> None:
+def test_confidence_of_one() -> None:
     assert calibration_error(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
-    assert math.isnan(calibration_error(np.zeros(0), np.zeros(0, np.bool_)))
 
 
 def test_a_confidence_is_known_where_not_all_probabilities_are() -> None:
     whole, targets = said(5)
     best = np.where(whole == whole.max(axis=1, keepdims=True), whole, np.nan)
     assert evaluate(best, targets).map is None
-    assert math.isnan(mean_average_precision(best, targets))
     assert evaluate(best, targets).calibration_error == evaluate(whole, targets).calibration_error
 
 

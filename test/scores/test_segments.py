@@ -56,4 +56,4 @@ def test_all_scores_at_once() -> None:
 
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="got 1 and 2"):
-        edit_score(["a"], ["a", "b"])
+        evaluate(["a"], ["a", "b"])

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
 from step_ros.scores.updates import (
-    Onsets,
+    OnsetScores,
     PairedScores,
     Update,
-    accuracy,
+    UpdateScores,
     evaluate,
     latencies_ms,
-    onsets,
-    pair_accuracy,
-    pair_confusion,
+    onset_delays_s,
+    onset_scores,
     rate_hz,
 )
 
@@ -35,39 +32,40 @@ def timeline(*changes: tuple[float, str]) -> TruthTimeline:
 TRUTH = timeline((1, "open"), (3, "idle"), (4, "close"), (6, UNLABELLED))
 
 
+def scores(updates: list[Update], *pairs: tuple[str, str]) -> UpdateScores:
+    return evaluate(updates, TRUTH, pairs, span_ns=(0, 9 * SECOND))
+
+
 def test_unlabelled_time_is_not_scored() -> None:
     updates = [update("open", 0.5), update("open", 2.0), update("close", 3.5), update("close", 8.0)]
-    assert accuracy(updates, TRUTH) == 0.5
-    assert math.isnan(accuracy([update("open", 0.5)], TRUTH))
-    assert math.isnan(accuracy([], TRUTH))
+    assert scores(updates).accuracy == 0.5
+    assert scores([update("open", 0.5)]).accuracy is None
+    assert scores([]).accuracy is None
 
 
 def test_pair_accuracy_asks_only_where_the_truth_is_in_a_pair() -> None:
     updates = [update("open", 1.5), update("open", 3.5), update("open", 4.5), update("close", 5.0)]
-    assert pair_accuracy(updates, TRUTH, [("open", "close")]) == pytest.approx(2 / 3)
-    assert math.isnan(pair_accuracy(updates, TRUTH, []))
+    assert scores(updates, ("open", "close")).symmetric == pytest.approx(2 / 3)
+    assert scores(updates).symmetric is None
 
 
 def test_an_onset_is_noticed_by_the_first_update_that_says_so() -> None:
     updates = [update("open", 0.5), update("idle", 1.2), update("open", 1.6, 0.2), update("open", 1.7)]
-    found = onsets(updates, TRUTH, ignored=["idle"])
-    assert found.delays_s == pytest.approx((0.8,))
-    assert found.missed == 1  # close
-    assert found.detected == 0.5
+    found = onset_scores(onset_delays_s(updates, TRUTH, ignored=["idle"]))
+    assert found == OnsetScores(2, 0.5, pytest.approx(0.8))  # close was missed
 
 
 def test_an_onset_that_is_noticed_when_it_is_over_was_missed() -> None:
-    assert onsets([update("open", 3.1)], TRUTH, ignored=["idle", "close"]) == Onsets((), 1)
+    assert onset_delays_s([update("open", 3.1)], TRUTH, ignored=["idle", "close"]) == [None]
 
 
 def test_the_last_onset_has_no_end() -> None:
-    assert onsets([update("close", 9.0, 0.5)], timeline((4, "close"))).median_s == pytest.approx(5.5)
+    assert onset_delays_s([update("close", 9.0, 0.5)], timeline((4, "close"))) == pytest.approx([5.5])
 
 
-def test_onsets_of_several_tasks_add_up() -> None:
-    both = Onsets((1.0, 3.0), 1) + Onsets((2.0,), 0)
-    assert (both.median_s, both.detected) == (2.0, 0.75)
-    assert math.isnan(Onsets((), 0).median_s) and math.isnan(Onsets((), 0).detected)
+def test_the_delay_of_onsets_is_the_median_of_those_that_were_noticed() -> None:
+    assert onset_scores([1.0, None, 3.0, 2.0]) == OnsetScores(4, 0.75, 2.0)
+    assert onset_scores([]) == OnsetScores(0, None, None)
 
 
 def test_latency_is_receipt_minus_stamp() -> None:
@@ -76,16 +74,18 @@ def test_latency_is_receipt_minus_stamp() -> None:
 
 def test_rate_counts_intervals() -> None:
     assert rate_hz([0, SECOND // 2, SECOND]) == 2.0
-    assert math.isnan(rate_hz([5]))
+    assert rate_hz([5]) is None
 
 
 def test_each_of_a_pair_is_told_as_itself_its_partner_or_anything_else() -> None:
     updates = [update(label, 1.1 + 0.1 * i) for i, label in enumerate(["open", "close", "idle", "open"])]
-    assert pair_confusion(updates, TRUTH, ("open", "close")) == {
-        "open": PairedScores(updates=4, right=0.5, partner=0.25, other=0.25),
-        "close": PairedScores(updates=0, right=None, partner=None, other=None),
+    assert scores(updates, ("open", "close"), ("push", "pull")).pairs == {
+        "open / close": {
+            "open": PairedScores(updates=4, right=0.5, partner=0.25, other=0.25),
+            "close": PairedScores(updates=0, right=None, partner=None, other=None),
+        },
+        "push / pull": None,
     }
-    assert pair_confusion(updates, TRUTH, ("push", "pull")) is None
 
 
 def test_all_scores_at_once() -> None:

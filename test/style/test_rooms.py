@@ -37,11 +37,11 @@ ROOMS: dict[str, set[str]] = {
 ENGINES = "step_ros.backbones.engines"
 
 # Runs with no ROS on the machine, unless it is ros/; reads images with no torch, if it is frames/, and scores
-# with numpy alone, if it is scores/.
+# with numpy and scikit-learn, if it is scores/.
 NOT_IN: dict[str, set[str]] = {
     "ros": set(),
     "frames": {"rclpy", "torch"},
-    "scores": {"rclpy", "torch", "torchmetrics", "sklearn", "scipy"},
+    "scores": {"rclpy", "torch", "torchmetrics", "scipy"},
 }
 
 
