@@ -19,23 +19,16 @@ from step_ros.peft.text_side import ClipText, merge_text_side, put_text_side
 from step_ros.peft.training_memory import check_memory
 from step_ros.probes import Head
 from step_ros.training.adapter_options import AdapterOptions
+from step_ros.training.calibration import calibrate
 from step_ros.training.checkpoint import HEADS_ALONE
 from step_ros.training.fit_options import FitOptions
-from step_ros.training.fitted import Fitted, calibrate
-from step_ros.training.lesson import Lesson
+from step_ros.training.heads import TaskHeads, new_heads
+from step_ros.training.lesson import Fitted, Lesson
 from step_ros.training.loop import train
-from step_ros.training.new_heads import new_heads
 from step_ros.training.optimizers import parameter_groups
 from step_ros.training.raw_patches import RawPatches, WindowEncoder
 from step_ros.training.store import TokenStore
-from step_ros.training.task_heads import TaskHeads
-from step_ros.training.window_tokens import (
-    KEPT_BYTES,
-    EncodedWindows,
-    TokenSource,
-    WindowTokens,
-    read_windows,
-)
+from step_ros.training.window_tokens import KEPT_BYTES, WindowTokens, read_windows
 
 
 def fit_adapted(
@@ -72,7 +65,7 @@ def fit_adapted(
     adapted = put_adapter(base, store, options)
     encoder = WindowEncoder(adapted.tower, base.preprocess)
     pixels = WindowTokens(store)
-    heads = new_heads(lesson, base.identity, EncodedWindows(pixels, encoder), options)
+    heads = new_heads(lesson, base.identity, pixels.encoded_by(encoder), options)
     if options.adapter.text:
         put_text_sides(heads.values(), options.adapter)
     if options.adapter.head_steps:
@@ -110,9 +103,9 @@ class AdaptedHeads(TaskHeads):
     def patches_read(self, places: Tensor) -> None:
         """All: an encoder needs whole frames."""
 
-    def read_by_each(self, batches: TokenSource) -> TokenSource:
+    def read_by_each(self, batches: WindowTokens) -> WindowTokens:
         """The tokens that the encoder, as it is by then, makes of pixels."""
-        return EncodedWindows(batches, self.encoder)
+        return batches.encoded_by(self.encoder)
 
     def parameter_groups(self, options: FitOptions) -> list[dict[str, Any]]:
         """The heads', and the adapter's with a learning rate of its own."""

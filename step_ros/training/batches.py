@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from step_ros.training.fit_options import FitOptions
+from step_ros.training.heads import TaskHeads
 from step_ros.training.lesson import Lesson
-from step_ros.training.task_heads import TaskHeads
-from step_ros.training.window_tokens import TokenSource
+from step_ros.training.window_tokens import WindowTokens
 from step_ros.training.windows import Window
 
 PLACES = 10
@@ -53,7 +53,7 @@ class Batches:
     """
 
     def __init__(
-        self, lesson: Lesson, tokens_of: TokenSource, options: FitOptions, *, process_index: int = 0
+        self, lesson: Lesson, tokens_of: WindowTokens, options: FitOptions, *, process_index: int = 0
     ) -> None:
         self.generator = torch.Generator().manual_seed(options.seed + 1_000_003 * process_index)
         self._teaching = lesson.teaching

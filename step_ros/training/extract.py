@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,11 +20,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from step_ros.backbones.identity import BackboneIdentity
-from step_ros.frames import BagError, ClipSpec, VideoError
+from step_ros.backbones import Backbone, BackboneIdentity
+from step_ros.frames import BagError, VideoError
 from step_ros.training.datasets import ClipsError, ClipSet, LabelledClip
 from step_ros.training.datasets.labelled_bag import read_frames
-from step_ros.training.store import StoredClip, TokenStore, TokenStoreError, open_store
+from step_ros.training.raw_patches import RawPatches
+from step_ros.training.store import (
+    ClipSampling,
+    GridSampling,
+    StoredClip,
+    TokenStore,
+    TokenStoreError,
+    open_store,
+)
 from step_ros.training.store.token_store import HEADER, MANIFEST, TOKENS, file_sha256
 from step_ros.training.views import View, draw_view
 
@@ -36,52 +44,11 @@ DTYPES = {
 }
 
 
-class FrameEncoder(Protocol):
-    """What makes tokens of frames: a `Backbone`, or `RawPatches`."""
+Sampling = ClipSampling | GridSampling
+"""Which frames of a video are encoded, and what becomes of them."""
 
-    @property
-    def identity(self) -> BackboneIdentity:
-        """Whose tokens they are."""
-
-    def encode(self, rgb: NDArray[np.uint8]) -> Tensor:
-        """Tokens (B, P, D) of frames (B, H, W, 3)."""
-
-
-class Sampling(Protocol):
-    """Which frames of a video are encoded, and what becomes of them: `ClipSampling` or `GridSampling`."""
-
-    cuts_clips: ClassVar[bool]
-    """Whether the tensors of a video depend on its clips."""
-
-    def header(self) -> dict[str, Any]:
-        """What the store says of its sampling."""
-
-    def estimate_frames(self, clip_set: ClipSet) -> int:
-        """About how many frames a view has."""
-
-    def tensor_of(self, index: int) -> str:
-        """Name of the tensor that a video's clip `index` lies in."""
-
-    def window(self, durations: Iterable[float]) -> ClipSpec:
-        """The window of heads, for clips that last so many seconds."""
-
-    def select(
-        self,
-        video: Path,
-        name: str,
-        stamps: NDArray[np.float64],
-        spans: Sequence[tuple[float, float] | None],
-        draw: Callable[[str], Sequence[View]],
-    ) -> Iterator[tuple[str, View, Iterator[NDArray[np.uint8]]]]:
-        """The tensors of a video: name, view, and the frames (H, W, 3) that are encoded.
-
-        Args:
-            video: which.
-            name: of its file in the store.
-            stamps: (F,) of its frames, in seconds.
-            spans: of each clip where it starts and ends, in seconds; None where it is left out.
-            draw: makes the views of what is called so.
-        """
+FrameEncoder = Backbone | RawPatches
+"""What makes tokens of frames."""
 
 
 @dataclass(frozen=True)
@@ -248,29 +215,20 @@ def _encode_video(
     def draw(what: str) -> list[View]:
         return [draw_view(what, number, mirror=options.mirror) for number in range(options.views)]
 
-    tensors = {
-        tensor: torch.cat([_encode(backbone, view, batch, options) for batch in _batches(frames, options)])
-        for tensor, view, frames in options.sampling.select(video, name, stamps, spans, draw)
-    }
+    def encode(view: View, frames: Iterator[NDArray[np.uint8]]) -> Tensor:
+        batches = iter(lambda: list(islice(frames, options.batch_size)), [])
+        tokens = [
+            backbone.encode(view(np.stack(batch))).to("cpu", DTYPES[options.dtype]) for batch in batches
+        ]
+        return torch.cat(tokens).contiguous()
+
+    selected = options.sampling.select(video, name, stamps, spans, draw)
+    tensors = {tensor: encode(view, frames) for tensor, view, frames in selected}
     partial = path.with_suffix(".partial")
     save_file(
         tensors, partial, metadata={"asked": json.dumps(_asked(clips)), "stamps": json.dumps(stamps.tolist())}
     )
     partial.rename(path)
-
-
-def _encode(
-    backbone: FrameEncoder, view: View, frames: Sequence[NDArray[np.uint8]], options: ExtractOptions
-) -> Tensor:
-    tokens = backbone.encode(view(np.stack(frames)))
-    return tokens.to("cpu", DTYPES[options.dtype]).contiguous()
-
-
-def _batches(
-    frames: Iterator[NDArray[np.uint8]], options: ExtractOptions
-) -> Iterator[list[NDArray[np.uint8]]]:
-    while batch := list(islice(frames, options.batch_size)):
-        yield batch
 
 
 def _times(clip: LabelledClip, stamps: NDArray[np.float64]) -> tuple[float, float, str]:

@@ -15,16 +15,15 @@ from step_ros.peft.adapter_folder import load_backbone
 from step_ros.peft.text_side import TEXT_SIDES
 from step_ros.probes import Head
 from step_ros.training.adapted_fit import fit_adapted
+from step_ros.training.calibration import calibrate
 from step_ros.training.checkpoint import remove_checkpoints
 from step_ros.training.fit_options import FitOptions
-from step_ros.training.fitted import Fitted, calibrate
-from step_ros.training.lesson import Lesson, prepare_lesson
+from step_ros.training.heads import TaskHeads, new_heads
+from step_ros.training.lesson import Fitted, Lesson, prepare_lesson
 from step_ros.training.loop import train
-from step_ros.training.new_heads import new_heads
 from step_ros.training.processes import is_first_process
 from step_ros.training.raw_patches import RawPatches
 from step_ros.training.store import TokenStore
-from step_ros.training.task_heads import TaskHeads
 from step_ros.training.window_tokens import KEPT_BYTES, read_windows
 
 

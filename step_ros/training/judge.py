@@ -13,8 +13,7 @@ from step_ros.scores import clips as clip_scores
 from step_ros.scores.classes import ClassReport
 from step_ros.scores.clips import ClipScores
 from step_ros.training.store import StoredClip, TokenStore
-from step_ros.training.window_logits import window_logits
-from step_ros.training.window_tokens import read_windows
+from step_ros.training.window_tokens import read_windows, window_logits
 from step_ros.training.windows import DIRECTION, FORWARD
 
 

@@ -1,17 +1,18 @@
-"""What there is to learn of a store: its windows, by what they are for."""
+"""What there is to learn of a store, its windows by what they are for, and what was made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from step_ros.backbones import Backbone
+from step_ros.probes import Head
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.splits import Split, split_clips, untrained_classes
 from step_ros.training.store import TokenStore
-from step_ros.training.targets import Teaching
-from step_ros.training.windows import DIRECTION, Window, with_built_in
+from step_ros.training.windows import DIRECTION, Teaching, Window, with_built_in
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,25 @@ class Lesson:
     """What heads are looked at by, now and then; may be empty."""
 
 
+@dataclass
+class Fitted:
+    """What a training made."""
+
+    heads: dict[str, Head]
+    """By task, in evaluation mode, on the device that they were trained on."""
+    split: Split
+    """Which clips were for what."""
+    steps: int
+    """Optimiser steps taken."""
+    curve: list[dict[str, float]] = field(default_factory=list)
+    """At each check: step, and of each task its training loss and, with validation clips, their loss and
+    accuracy."""
+    backbone: Backbone | None = None
+    """What makes tokens of the store's pixels, adapted or as it was; None where the store holds tokens."""
+    adapter_parameters: int = 0
+    """Parameters of the adapter, and of a text side, that were trained."""
+
+
 def prepare_lesson(store: TokenStore, tasks: Sequence[str], options: FitOptions, console: Console) -> Lesson:
     """Split a store's clips, and cut windows from them; what training lacks is shown.
 
@@ -42,17 +62,12 @@ def prepare_lesson(store: TokenStore, tasks: Sequence[str], options: FitOptions,
     for task in tasks:
         for name, classes in untrained_classes(split, task).items():
             console.print(f"[yellow]{task}: {name} has {', '.join(classes)}, which training lacks")
-    teaching = make_teaching(store, tasks, options)
-    training = store.training_windows(split.of("train"), teaching)
-    return Lesson(store, teaching, split, training, store.clip_windows(split.validation))
-
-
-def make_teaching(store: TokenStore, tasks: Sequence[str], options: FitOptions) -> Teaching:
-    """What windows of a store teach the heads of some of its tasks."""
     known = with_built_in(store.tasks)
-    return Teaching(
+    teaching = Teaching(
         {task: known[task] for task in tasks},
         time_reversal=options.time_reversal,
         reversal_penalty=options.reversal_penalty,
         lag_seconds=options.lag_seconds,
     )
+    training = store.training_windows(split.of("train"), teaching)
+    return Lesson(store, teaching, split, training, store.clip_windows(split.validation))

@@ -17,12 +17,11 @@ from step_ros.training.batches import Batch, Batches
 from step_ros.training.checkpoint import Checkpoint
 from step_ros.training.display import Display
 from step_ros.training.fit_options import FitOptions
+from step_ros.training.heads import TaskHeads
 from step_ros.training.lesson import Lesson
 from step_ros.training.optimizers import make_optimizer
 from step_ros.training.processes import join_processes
-from step_ros.training.task_heads import TaskHeads
-from step_ros.training.window_logits import window_logits
-from step_ros.training.window_tokens import TokenSource
+from step_ros.training.window_tokens import WindowTokens, window_logits
 
 
 @dataclass
@@ -58,22 +57,13 @@ class TrainingState:
 def train(
     heads: TaskHeads,
     lesson: Lesson,
-    tokens_of: TokenSource,
+    tokens_of: WindowTokens,
     options: FitOptions,
     *,
     checkpoints: Path | None,
     console: Console,
 ) -> TrainingState:
-    """Train heads in place.
-
-    Args:
-        heads: what is trained.
-        lesson: the windows that they learn from, and those that they are looked at by.
-        tokens_of: where batches find their tokens.
-        options: how.
-        checkpoints: folder for a checkpoint; what is there of this very training is gone on from.
-        console: where progress is shown.
-    """
+    """Train heads in place; what the folder `checkpoints` has of this very training is gone on from."""
     processes = join_processes(options.device)
     heads.to(processes.device)
     # Frozen weights are shared: they are the same in both.
@@ -136,7 +126,7 @@ def losses_of(model: nn.Module, batch: Batch, options: FitOptions) -> dict[str, 
     return losses
 
 
-def validate(heads: TaskHeads, lesson: Lesson, tokens_of: TokenSource) -> dict[str, float]:
+def validate(heads: TaskHeads, lesson: Lesson, tokens_of: WindowTokens) -> dict[str, float]:
     """Loss and accuracy of each head on the validation windows; where none has a label, a loss of 0."""
     values = {}
     for task, head in heads.by_task.items():

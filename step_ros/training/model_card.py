@@ -10,7 +10,7 @@ from typing import Any
 
 from step_ros.probes import HeadConfig
 from step_ros.training.fit_options import FitOptions
-from step_ros.training.fitted import Fitted
+from step_ros.training.lesson import Fitted
 
 TRAINING_FILE = "training.json"
 

@@ -95,13 +95,7 @@ def parameter_groups(
                 share = "rest"
             shares[share][0].append(parameter)
     return [
-        {
-            "name": name,
-            "params": parameters,
-            "weight_decay": decay,
-            "lr": learning_rate,
-            "peak": learning_rate,
-        }
+        dict(name=name, params=parameters, weight_decay=decay, lr=learning_rate, peak=learning_rate)
         for name, (parameters, decay) in shares.items()
         if parameters
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,38 +11,21 @@ from torch import Tensor, nn
 from step_ros.extras import optional_package
 
 
-class Processes(Protocol):
-    """What a training loop needs of the others; Accelerate's `Accelerator` is one."""
-
-    @property
-    def process_index(self) -> int:
-        """Which one this is."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-
-    def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
-        """Model and optimizer that learn from the batches of all."""
-
-    def backward(self, loss: Tensor) -> None:
-        """Compute gradients."""
-
-
-class Alone:
-    """This process and no other.
+class Processes:
+    """This process and no other; of several, Accelerate's `Accelerator` offers the same.
 
     Args:
         device: where it computes.
     """
 
     process_index = 0
+    """Which one this is."""
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
 
     def prepare(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
-        """Both as they are."""
+        """Model and optimizer that learn from the batches of all."""
         return model, optimizer
 
     def backward(self, loss: Tensor) -> None:
@@ -51,16 +34,13 @@ class Alone:
 
 
 def join_processes(device: str) -> Processes:
-    """The processes that this one trains with.
-
-    Args:
-        device: where it computes if it is alone; else Accelerate says where.
+    """The processes that this one trains with; if there are others, Accelerate says where it computes.
 
     Raises:
         MissingPackageError: there are others, and Accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return Alone(device)
+        return Processes(device)
     processes: Processes = optional_package("accelerate", extra="training").Accelerator()
     return processes
 

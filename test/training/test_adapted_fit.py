@@ -21,8 +21,8 @@ from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit import fit, save_heads
 from step_ros.training.fit_options import FitOptions
-from step_ros.training.fitted import Fitted
 from step_ros.training.judge import judge
+from step_ros.training.lesson import Fitted
 from step_ros.training.raw_patches import RawPatches
 from step_ros.training.store import ClipSampling, TokenStore
 from step_ros.training.window_tokens import read_windows

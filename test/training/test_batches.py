@@ -10,11 +10,10 @@ from rich.console import Console
 
 from step_ros.training.batches import PLACES, Batches, balanced, draw_places
 from step_ros.training.fit_options import FitOptions
+from step_ros.training.heads import TaskHeads, new_heads
 from step_ros.training.lesson import Lesson, prepare_lesson
-from step_ros.training.new_heads import new_heads
 from step_ros.training.splits import split_clips
 from step_ros.training.store import GridStore, TokenStore
-from step_ros.training.task_heads import TaskHeads
 from step_ros.training.window_tokens import WindowTokens
 
 OPTIONS = FitOptions(batch_size=6, num_heads=2, token_dropout=0.75)

@@ -7,9 +7,9 @@ from rich.console import Console
 
 from step_ros.probes import Head
 from step_ros.training.fit_options import FitOptions
+from step_ros.training.heads import new_heads
 from step_ros.training.judge import JudgeError, judge
 from step_ros.training.lesson import prepare_lesson
-from step_ros.training.new_heads import new_heads
 from step_ros.training.store import TokenStore
 from step_ros.training.window_tokens import WindowTokens
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from step_ros.probes import Head
 from step_ros.training.fit import save_heads
 from step_ros.training.fit_options import FitOptions
+from step_ros.training.heads import new_heads
 from step_ros.training.lesson import prepare_lesson
-from step_ros.training.new_heads import new_heads
 from step_ros.training.store import TokenStore, open_store
 from step_ros.training.window_tokens import WindowTokens
 

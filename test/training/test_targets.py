@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from step_ros.training.fit_options import FitOptions
-from step_ros.training.lesson import make_teaching
 from step_ros.training.splits import split_clips
 from step_ros.training.store import TokenStore, open_store
+from step_ros.training.windows import Teaching, with_built_in
 
-OPTIONS = FitOptions()
+
+def teaching_of(store: TokenStore, tasks: Sequence[str]) -> Teaching:
+    return Teaching({task: with_built_in(store.tasks)[task] for task in tasks})
 
 
 def test_a_window_backwards_teaches_only_what_is_known_of_it(clip_store: TokenStore) -> None:
@@ -26,13 +28,13 @@ def test_a_window_backwards_teaches_only_what_is_known_of_it(clip_store: TokenSt
         for i, (clip, verb) in enumerate(zip(split.train, verbs, strict=True))
     ]
     store.clips = split.train
-    windows = store.training_windows(split.train, make_teaching(store, ["verb"], OPTIONS))
+    windows = store.training_windows(split.train, teaching_of(store, ["verb"]))
     assert [(w.labels["verb"], w.backwards) for w in windows] == [
         *((verb, False) for verb in verbs),
         ("left", True),
         ("right", True),
     ]
-    teaching = make_teaching(store, ["verb", "direction"], replace(OPTIONS, time_reversal=False))
+    teaching = replace(teaching_of(store, ["verb", "direction"]), time_reversal=False)
     both = store.training_windows(split.train, teaching)
     for reversal, penalty, expected in (
         (True, 0.0, [1, 1, 1, 1, 1, 0, 1, 0]),

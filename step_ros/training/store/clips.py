@@ -14,9 +14,8 @@ from step_ros.frames import ClipSpec
 from step_ros.training.datasets import ClipSet
 from step_ros.training.datasets.labelled_bag import read_frames
 from step_ros.training.store.token_store import StoredClip, TokenStore, name_of_view
-from step_ros.training.targets import Teaching
 from step_ros.training.views import View
-from step_ros.training.windows import Window, with_backwards
+from step_ros.training.windows import Teaching, Window, with_backwards
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,15 @@ class ClipSampling:
         spans: Sequence[tuple[float, float] | None],
         draw: Callable[[str], Sequence[View]],
     ) -> Iterator[tuple[str, View, Iterator[NDArray[np.uint8]]]]:
-        """One tensor a clip and view, of T frames each; see `Sampling.select`."""
+        """One tensor a clip and view: its name, the view, and the T frames (H, W, 3) that are encoded.
+
+        Args:
+            video: which.
+            name: of its file in the store.
+            stamps: (F,) of its frames, in seconds.
+            spans: of each clip where it starts and ends, in seconds; None where it is left out.
+            draw: makes the views of what is called so.
+        """
         chosen: dict[str, tuple[View, NDArray[np.intp]]] = {}
         for index, span in enumerate(spans):
             if span is None:

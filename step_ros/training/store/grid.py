@@ -17,9 +17,8 @@ from step_ros.frames import BagError, ClipSpec, Frame, GridSampler
 from step_ros.training.datasets import ClipSet
 from step_ros.training.datasets.labelled_bag import is_bag, read_frames
 from step_ros.training.store.token_store import StoredClip, TokenStore, name_of_view
-from step_ros.training.targets import Teaching
 from step_ros.training.views import View
-from step_ros.training.windows import Partners, Window, reversed_labels
+from step_ros.training.windows import Partners, Teaching, Window, reversed_labels
 
 TENSOR = "tokens"
 """Name of a video's tensor."""
@@ -58,7 +57,7 @@ class GridSampling:
         spans: Sequence[tuple[float, float] | None],
         draw: Callable[[str], Sequence[View]],
     ) -> Iterator[tuple[str, View, Iterator[NDArray[np.uint8]]]]:
-        """One tensor a view, of the frames of all grid times; see `Sampling.select`."""
+        """One tensor a view, of the frames of all grid times; see `ClipSampling.select`."""
         for number, view in enumerate(draw(name)):
             frames = grid_frames(read_frames(video), self.clip)
             yield name_of_view(TENSOR, number), view, (frame.rgb for frame in frames)

@@ -16,8 +16,7 @@ from torch import Tensor
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.frames import ClipSpec
 from step_ros.training.datasets import TaskLabels
-from step_ros.training.targets import Teaching
-from step_ros.training.windows import Window
+from step_ros.training.windows import Teaching, Window
 
 MANIFEST, HEADER, TOKENS = "manifest.json", "header.json", "tokens"
 
