@@ -11,7 +11,7 @@ import numpy as np
 from step_ros.report.cost import Cost
 from step_ros.report.scored import Scored, words
 from step_ros.runs.run import Run
-from step_ros.scores.classes import LabelScores, label_scores, most_common_confusion
+from step_ros.scores.classes import LabelScores, class_result, label_scores
 from step_ros.scores.live import LiveScores
 from step_ros.scores.pace import PaceScores
 from step_ros.scores.score import NOTHING, Scores, described, percent, score_rows, value_at
@@ -98,19 +98,13 @@ def symmetric_table(scored: Scored) -> Table | None:
     rows = []
     for label in (label for pair in scored.pairs for label in pair):
         index = scored.labels.index(label)
-        total = int(counts[index].sum())
-        if not total:
+        if not counts[index].any():
             continue
-        mistaken = most_common_confusion(counts, index)
-        rows.append(
-            (
-                words(label),
-                str(total),
-                percent(counts[index, index] / total),
-                NOTHING if mistaken is None else words(scored.labels[mistaken]),
-                NOTHING if mistaken is None else percent(counts[index, mistaken] / total),
-            )
-        )
+        found = class_result(counts, scored.labels, index)
+        taken_for = (NOTHING, NOTHING)
+        if found.confusion is not None:
+            taken_for = (words(found.confusion), percent(found.confusion_rate))
+        rows.append((words(label), str(found.clips), percent(found.accuracy), *taken_for))
     return (
         rows
         and Table(

@@ -82,11 +82,13 @@ def confusion_matrix(targets: Ints, answers: Ints, classes: int) -> NDArray[np.i
     return counts
 
 
-def most_common_confusion(counts: NDArray[np.int64], label: int) -> int | None:
-    """The index of what a label is most often taken for, if it is not told right; None if it never is."""
-    wrong = counts[label].copy()
-    wrong[label] = 0
-    return int(wrong.argmax()) if wrong.any() else None
+def class_result(counts: NDArray[np.int64], labels: Sequence[str], label: int) -> ClassResult:
+    """One of the labels, which has been true, by the counts of `confusion_matrix`."""
+    total = int(counts[label].sum())
+    shares = counts[label] / total
+    wrong = np.where(np.arange(len(labels)) == label, 0, shares)
+    mistaken, rate = int(wrong.argmax()), float(wrong.max())
+    return ClassResult(labels[label], total, float(shares[label]), labels[mistaken] if rate else None, rate)
 
 
 def label_scores(counts: NDArray[np.int64], label: int) -> LabelScores:
@@ -123,13 +125,7 @@ def evaluate(
     validate(logits, targets)
     answers = logits.argmax(axis=1)
     counts = confusion_matrix(targets, answers, len(labels))
-    classes = []
-    for i in np.unique(targets).tolist():
-        mistaken = most_common_confusion(counts, i)
-        name = None if mistaken is None else labels[mistaken]
-        shares = counts[i] / counts[i].sum()
-        rate = 0.0 if mistaken is None else float(shares[mistaken])
-        classes.append(ClassResult(labels[i], int(counts[i].sum()), float(shares[i]), name, rate))
+    classes = [class_result(counts, labels, label) for label in np.unique(targets).tolist()]
     pair_results = []
     for first, second in pairs:
         a, b = answers[targets == labels.index(first)], answers[targets == labels.index(second)]

@@ -9,10 +9,10 @@ from sklearn.metrics import precision_recall_fscore_support
 from step_ros.scores.classes import (
     ClassResult,
     PairResult,
+    class_result,
     confusion_matrix,
     evaluate,
     label_scores,
-    most_common_confusion,
 )
 from step_ros.scores.tables import class_rows, csv_table, markdown_table
 
@@ -63,5 +63,5 @@ def test_precision_and_recall_agree_with_scikit_learn() -> None:
 
 def test_what_a_label_is_taken_for() -> None:
     counts = confusion_matrix(TRUTH, ANSWERS, 4)
-    assert most_common_confusion(counts, LABELS.index("open")) == LABELS.index("close")
-    assert most_common_confusion(counts, LABELS.index("close")) is None
+    assert class_result(counts, LABELS, LABELS.index("open")).confusion == "close"
+    assert class_result(counts, LABELS, LABELS.index("close")).confusion is None
