@@ -11,7 +11,7 @@ from step_ros.training.datasets.drive_and_act import OBJECTLEVEL, read_drive_and
 from step_ros.training.datasets.hri30 import read_hri30
 from step_ros.training.datasets.ikea_asm import read_ikea_asm
 from step_ros.training.datasets.labelled_bag import is_bag, read_labelled_bag
-from step_ros.training.datasets.labelled_clips import ClipsError, ClipSet, check_clips
+from step_ros.training.datasets.labelled_clips import ClipsError, ClipSet, check_clips, usable
 from step_ros.training.datasets.something_something import read_something_something
 
 _READERS: Mapping[str, Callable[[Path], ClipSet]] = {
@@ -47,7 +47,7 @@ def read_dataset(
         raise ClipsError(f"there is no {path}")
     kind = _recognise(path) if kind == "auto" else kind
     if kind == "csv":
-        return _usable(check_clips(read_clips_csv(path, tasks=tasks, group=group)))
+        return usable(check_clips(read_clips_csv(path, tasks=tasks, group=group)))
     if group:
         raise ClipsError(f"a group is a column of a csv, but {path} is read as {kind}")
     clip_set = check_clips(_READERS[kind](path))
@@ -56,7 +56,7 @@ def read_dataset(
         raise ClipsError(f"{path} has no task {', '.join(unknown)}; it has {', '.join(clip_set.tasks)}")
     if tasks:
         clip_set.tasks = {task: clip_set.tasks[task] for task in tasks}
-    return _usable(clip_set)
+    return usable(clip_set)
 
 
 def _recognise(path: Path) -> str:
@@ -72,9 +72,3 @@ def _recognise(path: Path) -> str:
         "hri30": "CID*_SID*_VID*.*",
     }
     return next((kind for kind, mark in marks.items() if any(path.rglob(mark))), "class_folders")
-
-
-def _usable(clip_set: ClipSet) -> ClipSet:
-    if not clip_set.clips:
-        raise ClipsError("\n".join([f"{clip_set.root} has no clips that can be used", *clip_set.problems]))
-    return clip_set

@@ -9,10 +9,8 @@ from step_ros.training.datasets.labelled_clips import (
     ClipsError,
     ClipSet,
     LabelledClip,
-    TaskLabels,
-    labels_found,
+    task_found,
 )
-from step_ros.training.datasets.symmetric_pairs import propose_pairs
 
 TASK = "action"
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
@@ -32,8 +30,7 @@ def read_class_folders(root: Path) -> ClipSet:
             clips.append(LabelledClip(video, {TASK: label}, split=split, where=str(video.relative_to(root))))
     if not clips:
         raise ClipsError(f"{root} has no videos in CLASS/ or SPLIT/CLASS/ folders (train, validation, test)")
-    labels = labels_found(clips, TASK)
-    return ClipSet(root, clips, {TASK: TaskLabels(labels, propose_pairs(labels))})
+    return ClipSet(root, clips, {TASK: task_found(clips, TASK)})
 
 
 def video_files(root: Path) -> list[Path]:

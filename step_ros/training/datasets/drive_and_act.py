@@ -8,6 +8,7 @@ seconds a line, with frames of a video (`vp5/run1_….kinect_color.mp4`); and
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from step_ros.training.datasets.class_folders import video_files
@@ -18,45 +19,20 @@ from step_ros.training.datasets.labelled_clips import (
     LabelledClip,
     TaskLabels,
     known_classes_only,
-    labels_found,
+    task_found,
 )
-from step_ros.training.datasets.symmetric_pairs import propose_pairs
 
-CLASSES = (
-    "closing_bottle",
-    "closing_door_inside",
-    "closing_door_outside",
-    "closing_laptop",
-    "drinking",
-    "eating",
-    "entering_car",
-    "exiting_car",
-    "fastening_seat_belt",
-    "fetching_an_object",
-    "interacting_with_phone",
-    "looking_or_moving_around (e.g. searching)",
-    "opening_backpack",
-    "opening_bottle",
-    "opening_door_inside",
-    "opening_door_outside",
-    "opening_laptop",
-    "placing_an_object",
-    "preparing_food",
-    "pressing_automation_button",
-    "putting_laptop_into_backpack",
-    "putting_on_jacket",
-    "putting_on_sunglasses",
-    "reading_magazine",
-    "reading_newspaper",
-    "sitting_still",
-    "taking_laptop_from_backpack",
-    "taking_off_jacket",
-    "taking_off_sunglasses",
-    "talking_on_phone",
-    "unfastening_seat_belt",
-    "using_multimedia_display",
-    "working_on_laptop",
-    "writing",
+CLASSES = tuple(
+    name.strip()
+    for name in """
+    closing_bottle, closing_door_inside, closing_door_outside, closing_laptop, drinking, eating,
+    entering_car, exiting_car, fastening_seat_belt, fetching_an_object, interacting_with_phone,
+    looking_or_moving_around (e.g. searching), opening_backpack, opening_bottle, opening_door_inside,
+    opening_door_outside, opening_laptop, placing_an_object, preparing_food, pressing_automation_button,
+    putting_laptop_into_backpack, putting_on_jacket, putting_on_sunglasses, reading_magazine,
+    reading_newspaper, sitting_still, taking_laptop_from_backpack, taking_off_jacket, taking_off_sunglasses,
+    talking_on_phone, unfastening_seat_belt, using_multimedia_display, working_on_laptop, writing
+    """.split(",")
 )
 """Mid-level activities."""
 
@@ -114,9 +90,10 @@ def read_drive_and_act(
             )
         )
     clips = _whole_annotations(clips) if whole else clips
-    tasks = {task: TaskLabels(names, propose_pairs(names)) for task, names in _labels(clips).items()}
     if level == MIDLEVEL:
         tasks = {_TASK: TaskLabels(list(CLASSES), SYMMETRIC_PAIRS)}
+    else:
+        tasks = {task: task_found(clips, task) for task in clips[0].labels}
     return known_classes_only(ClipSet(root, clips, tasks, problems))
 
 
@@ -150,13 +127,7 @@ def _whole_annotations(clips: list[LabelledClip]) -> list[LabelledClip]:
     for clip in clips:
         last = whole[-1] if whole else None
         if last and (last.video, last.labels, last.end) == (clip.video, clip.labels, clip.start):
-            whole[-1] = LabelledClip(
-                last.video, last.labels, last.start, clip.end, last.split, last.group, last.unit, last.where
-            )
+            whole[-1] = replace(last, end=clip.end)
         else:
             whole.append(clip)
     return whole
-
-
-def _labels(clips: list[LabelledClip]) -> dict[str, list[str]]:
-    return {task: labels_found(clips, task) for task in clips[0].labels}

@@ -23,37 +23,18 @@ from step_ros.training.datasets.labelled_clips import (
 
 TASK = "fine_grained_action"
 
-CLASSES = (
-    "DeliverObject",
-    "MoveBackwardsWhileDrilling",
-    "MoveBackwardsWhilePolishing",
-    "MoveDiagonallyBackwardLeftWithDrill",
-    "MoveDiagonallyBackwardLeftWithPolisher",
-    "MoveDiagonallyBackwardRightWithDrill",
-    "MoveDiagonallyBackwardRightWithPolisher",
-    "MoveDiagonallyForwardLeftWithDrill",
-    "MoveDiagonallyForwardLeftWithPolisher",
-    "MoveDiagonallyForwardRightWithDrill",
-    "MoveDiagonallyForwardRightWithPolisher",
-    "MoveForwardWhileDrilling",
-    "MoveForwardWhilePolishing",
-    "MoveLeftWhileDrilling",
-    "MoveLeftWhilePolishing",
-    "MoveRightWhileDrilling",
-    "MoveRightWhilePolishing",
-    "NoCollaborativeWithDrill",
-    "NoCollaborativeWithPolisher",
-    "PickUpDrill",
-    "PickUpPolisher",
-    "PickUpTheObject",
-    "PutDownDrill",
-    "PutDownPolisher",
-    "UsingTheDrill",
-    "UsingThePolisher",
-    "Walking",
-    "WalkingWithObject",
-    "WalkingWithDrill",
-    "WalkingWithPolisher",
+CLASSES = tuple(
+    """
+    DeliverObject MoveBackwardsWhileDrilling MoveBackwardsWhilePolishing MoveDiagonallyBackwardLeftWithDrill
+    MoveDiagonallyBackwardLeftWithPolisher MoveDiagonallyBackwardRightWithDrill
+    MoveDiagonallyBackwardRightWithPolisher MoveDiagonallyForwardLeftWithDrill
+    MoveDiagonallyForwardLeftWithPolisher MoveDiagonallyForwardRightWithDrill
+    MoveDiagonallyForwardRightWithPolisher MoveForwardWhileDrilling MoveForwardWhilePolishing
+    MoveLeftWhileDrilling MoveLeftWhilePolishing MoveRightWhileDrilling MoveRightWhilePolishing
+    NoCollaborativeWithDrill NoCollaborativeWithPolisher PickUpDrill PickUpPolisher PickUpTheObject
+    PutDownDrill PutDownPolisher UsingTheDrill UsingThePolisher Walking WalkingWithObject WalkingWithDrill
+    WalkingWithPolisher
+    """.split()
 )
 """In the order of their numbers, from CID01 on."""
 

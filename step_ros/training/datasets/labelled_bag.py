@@ -14,14 +14,7 @@ from pathlib import Path
 from step_ros.frames import BagError, Frame, read_bag_frames, read_video
 from step_ros.frames.bags.labels import LABEL_TYPES, LabelChange, answer_topics, read_label_changes
 from step_ros.frames.bags.storage import open_bag
-from step_ros.training.datasets.labelled_clips import (
-    ClipsError,
-    ClipSet,
-    LabelledClip,
-    TaskLabels,
-    labels_found,
-)
-from step_ros.training.datasets.symmetric_pairs import propose_pairs
+from step_ros.training.datasets.labelled_clips import ClipsError, ClipSet, LabelledClip, task_found
 
 _BAG_SUFFIXES = (".mcap", ".db3")
 
@@ -65,11 +58,7 @@ def read_labelled_bag(path: Path) -> ClipSet:
         end = None if following is None else max(following[0] - first, 0) / 1e9
         if labels and (end is None or end > start):
             clips.append(LabelledClip(path, labels, start, end, where=f"{path.name}: {start:.3f} s"))
-    tasks = {}
-    for task in holding:
-        names = labels_found(clips, task)
-        tasks[task] = TaskLabels(names, propose_pairs(names))
-    return ClipSet(path.parent, clips, tasks)
+    return ClipSet(path.parent, clips, {task: task_found(clips, task) for task in holding})
 
 
 def _changes_by_task(path: Path) -> dict[str, list[LabelChange]]:

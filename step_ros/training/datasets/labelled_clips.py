@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from step_ros.training.datasets.symmetric_pairs import propose_pairs
+
 
 class ClipsError(ValueError):
     """A data set cannot be used at all; the message names file and line."""
@@ -92,11 +94,9 @@ def check_clips(clip_set: ClipSet) -> ClipSet:
     problems = list(clip_set.problems)
     good: list[LabelledClip] = []
     by_video: dict[Path, list[LabelledClip]] = defaultdict(list)
-    missing: dict[Path, bool] = {}
+    there = {video: video.exists() for video in {clip.video for clip in clip_set.clips}}
     for clip in clip_set.clips:
-        if clip.video not in missing:
-            missing[clip.video] = not clip.video.exists()
-        if missing[clip.video]:
+        if not there[clip.video]:
             problems.append(f"{clip.where}: there is no {clip.video}")
         elif not _makes_sense(clip):
             problems.append(
@@ -138,14 +138,29 @@ def known_classes_only(clip_set: ClipSet) -> ClipSet:
                 labels[task] = label
         if labels:
             kept.append(replace(clip, labels=labels))
-    if not kept:
-        raise ClipsError("\n".join([f"{clip_set.root} has no clips that can be used", *problems]))
-    return replace(clip_set, clips=kept, problems=problems)
+    return usable(replace(clip_set, clips=kept, problems=problems))
 
 
 def labels_found(clips: Iterable[LabelledClip], task: str) -> list[str]:
     """The labels of a task that clips have, in alphabetical order."""
     return sorted({clip.labels[task] for clip in clips if task in clip.labels})
+
+
+def task_found(clips: Iterable[LabelledClip], task: str) -> TaskLabels:
+    """A task of which nothing is known but its clips: `labels_found`, and the pairs that those propose."""
+    labels = labels_found(clips, task)
+    return TaskLabels(labels, propose_pairs(labels))
+
+
+def usable(clip_set: ClipSet) -> ClipSet:
+    """The clips as they are.
+
+    Raises:
+        ClipsError: there are none.
+    """
+    if not clip_set.clips:
+        raise ClipsError("\n".join([f"{clip_set.root} has no clips that can be used", *clip_set.problems]))
+    return clip_set
 
 
 def _makes_sense(clip: LabelledClip) -> bool:

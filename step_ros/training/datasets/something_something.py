@@ -11,14 +11,7 @@ import json
 from pathlib import Path
 
 from step_ros.training.datasets.class_folders import video_files
-from step_ros.training.datasets.labelled_clips import (
-    ClipsError,
-    ClipSet,
-    LabelledClip,
-    TaskLabels,
-    labels_found,
-)
-from step_ros.training.datasets.symmetric_pairs import propose_pairs
+from step_ros.training.datasets.labelled_clips import ClipsError, ClipSet, LabelledClip, task_found
 
 TASK = "action"
 _PARTS = {"train": "train", "validation": "test"}
@@ -51,8 +44,7 @@ def read_something_something(root: Path) -> ClipSet:
             clips.append(LabelledClip(videos[name], {TASK: label}, split=split, where=where))
     if not clips:
         raise ClipsError("\n".join([f"{root} has no labelled videos of Something-Something", *problems[:9]]))
-    labels = labels_found(clips, TASK)
-    return ClipSet(root, clips, {TASK: TaskLabels(labels, propose_pairs(labels))}, problems)
+    return ClipSet(root, clips, {TASK: task_found(clips, TASK)}, problems)
 
 
 def _json_of(root: Path, part: str) -> Path | None:
