@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from step_ros.runs.evaluate import evaluate
@@ -26,7 +26,7 @@ from step_ros.runs.run import (
     update_line,
     write_run,
 )
-from step_ros.runs.writers.bag import PredictionBag
+from step_ros.runs.writers.bag import prediction_bag
 from step_ros.runs.writers.csv import write_csv
 from step_ros.scores.clips import ClipScores
 
@@ -41,9 +41,7 @@ class RunWriter(Protocol):
 
     def __enter__(self) -> RunWriter: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, kind: object, error: object, trace: object, /) -> None: ...
 
 
 MakeWriter = Callable[[Path, Run], RunWriter]
@@ -52,7 +50,7 @@ MakeWriter = Callable[[Path, Run], RunWriter]
 NOTHING_ELSE: Mapping[str, MakeWriter] = MappingProxyType({})
 
 
-class RunRecorder:
+class RunRecorder(ExitStack):
     """Keeps a run in a folder: the node's topics, all probabilities, a csv, scores; run.json comes last.
 
     A context manager; an earlier run in the folder is replaced.
@@ -74,22 +72,19 @@ class RunRecorder:
         start_ns: int,
         also: Mapping[str, MakeWriter] = NOTHING_ELSE,
     ) -> None:
+        super().__init__()
         self.run = run
         self._out = out
         self._node = node
         self._start_ns = start_ns
         self._also = also
-        self._stack = ExitStack()
         self._writers: list[RunWriter] = []
 
     def add(self, moment: Moment) -> None:
         """Take the next moment."""
         self.run.updates.append(moment.update)
         self._lines.write(update_line(moment.update) + "\n")
-        for announcement in moment.announcements:
-            self._predictions.write(
-                announcement, frame_id=moment.frame_id, log_time_ns=moment.update.log_time_ns
-            )
+        self._add_to_bag(moment)
         for writer in self._writers:
             writer.add(moment)
 
@@ -110,22 +105,16 @@ class RunRecorder:
 
     def __enter__(self) -> RunRecorder:
         make_room(self._out)
-        enter = self._stack.enter_context
+        enter = self.enter_context
         try:
-            self._predictions = enter(
-                PredictionBag(self._out / PREDICTIONS_BAG, self._node, self.run.tasks, self._start_ns)
-            )
+            bag = prediction_bag(self._out / PREDICTIONS_BAG, self._node, self.run.tasks, self._start_ns)
+            self._add_to_bag = enter(bag)
             self._lines = enter((self._out / PREDICTIONS_JSONL).open("w", encoding="utf-8"))
             self._writers = [enter(make(self._out / name, self.run)) for name, make in self._also.items()]
         except BaseException:
-            self._stack.close()
+            self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
 
 def make_room(out: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,11 +116,8 @@ def recorded_span_ns(bag: Path, topic: ImageTopic) -> tuple[int, int]:
     first = next(iter(read_bag_frames(bag, topic.name)), None)
     if first is None:
         raise BagError(f"{topic.name} of {bag} has no messages that can be read")
-    storage = open_bag(bag)
-    try:
+    with closing(open_bag(bag)) as storage:
         last_log_ns = max(log_time_ns for log_time_ns, _ in storage.messages(topic.name))
-    finally:
-        storage.close()
     # Headers run as far ahead as the recorder's clock does.
     return first.stamp_ns, max(first.stamp_ns, first.stamp_ns + last_log_ns - first.log_time_ns)
 

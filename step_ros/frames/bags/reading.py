@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,8 @@ def image_topics(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         BagError: It is no ROS 2 bag, or nothing of it can be read.
     """
-    bag = open_bag(Path(path))
-    try:
+    with closing(open_bag(Path(path))) as bag:
         return _image_topics(bag)
-    finally:
-        bag.close()
 
 
 def read_bag_frames(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,8 @@ def read_topics(path: Path) -> list[RecordedTopic]:
     Raises:
         BagError: It is no ROS 2 bag, or nothing of it can be read.
     """
-    bag = open_bag(path)
-    try:
+    with closing(open_bag(path)) as bag:
         types = {name: topic.msgtype for name, topic in bag.topics.items()}
-    finally:
-        bag.close()
     offers = _offers(path)
     return [
         RecordedTopic(name, msgtype, *offers.get(name, (None, None)))
@@ -101,12 +99,9 @@ def _stamp_format(cdr: bytes) -> str:
 
 
 def _messages_on(path: Path, topic: str) -> Iterator[RecordedMessage]:
-    bag = open_bag(path)
-    try:
+    with closing(open_bag(path)) as bag:
         for log_time_ns, cdr in bag.messages(topic):
             yield RecordedMessage(log_time_ns, topic, bytes(cdr))
-    finally:
-        bag.close()
 
 
 def _offers(path: Path) -> dict[str, tuple[bool | None, bool | None]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from step_ros.frames.bags.messages import CLASSIFICATION, LABEL_INFO, classification, label_info
 from step_ros.frames.bags.writing import new_mcap_file
-from step_ros.perception.announcements import Announcement
+from step_ros.runs.moments import Moment
 from step_ros.runs.run import RunTask
 
 
-class PredictionBag:
-    """An mcap file of predictions; a context manager, and there is no file before it ends well.
+@contextmanager
+def prediction_bag(
+    path: Path, node: str, tasks: Mapping[str, RunTask], start_ns: int
+) -> Iterator[Callable[[Moment], None]]:
+    """An mcap file of predictions, which takes moments; there is no file before it ends well.
 
     Topics are the node's: ``<node>/<task>``, and latched ``<node>/<task>/stable`` and
     ``<node>/<task>/labels``, with their QoS, which `ros2 bag play` offers again.
@@ -25,31 +27,20 @@ class PredictionBag:
         tasks: by name.
         start_ns: log time of the labels.
     """
+    with new_mcap_file(path) as bag:
+        for task in tasks:
+            bag.add_topic(f"{node}/{task}", CLASSIFICATION, latched=False)
+        for task in tasks:
+            bag.add_topic(f"{node}/{task}/stable", CLASSIFICATION, latched=True)
+        for task, described in tasks.items():
+            bag.add_topic(f"{node}/{task}/labels", LABEL_INFO, latched=True)
+            info = label_info(described.labels, described.rejection_threshold, start_ns)
+            bag.write(f"{node}/{task}/labels", start_ns, info)
 
-    def __init__(self, path: Path, node: str, tasks: Mapping[str, RunTask], start_ns: int) -> None:
-        self._node = node
-        with ExitStack() as stack:
-            self._bag = stack.enter_context(new_mcap_file(path))
-            for task in tasks:
-                self._bag.add_topic(f"{node}/{task}", CLASSIFICATION, latched=False)
-            for task in tasks:
-                self._bag.add_topic(f"{node}/{task}/stable", CLASSIFICATION, latched=True)
-            for task, described in tasks.items():
-                self._bag.add_topic(f"{node}/{task}/labels", LABEL_INFO, latched=True)
-                info = label_info(described.labels, described.rejection_threshold, start_ns)
-                self._bag.write(f"{node}/{task}/labels", start_ns, info)
-            self._stack = stack.pop_all()
+        def add(moment: Moment) -> None:
+            for said in moment.announcements:
+                topic = f"{node}/{said.task}" + ("/stable" if said.stable else "")
+                message = classification(said.results, said.stamp_ns, moment.frame_id)
+                bag.write(topic, moment.update.log_time_ns, message)
 
-    def write(self, announcement: Announcement, *, frame_id: str, log_time_ns: int) -> None:
-        """Add one Classification."""
-        topic = f"{self._node}/{announcement.task}" + ("/stable" if announcement.stable else "")
-        message = classification(announcement.results, announcement.stamp_ns, frame_id)
-        self._bag.write(topic, log_time_ns, message)
-
-    def __enter__(self) -> PredictionBag:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        yield add

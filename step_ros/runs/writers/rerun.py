@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import cv2
@@ -57,9 +56,7 @@ class RunRerun:
     def __enter__(self) -> RunRerun:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._recording.disconnect()  # flushes
 
     def _log_change(self, path: str, label: str) -> None:

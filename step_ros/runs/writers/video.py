@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -69,9 +68,7 @@ class RunVideo:
     def __enter__(self) -> RunVideo:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._pictures.put(None)
         self._thread.join()
         if error is None and self._error is not None and self._last_ns >= 0:
