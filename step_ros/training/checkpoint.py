@@ -46,12 +46,7 @@ class Checkpoint:
         self._generator = generator
 
     def save(self, step: int, notes: dict[str, Any]) -> None:
-        """Write everything; the file appears only when it is whole.
-
-        Args:
-            step: how many steps are done.
-            notes: plain values to keep.
-        """
+        """Write everything, with plain values to keep; the file appears only when it is whole."""
         if self._folder is None or not is_first_process():
             return
         tensors = {"rng.torch": torch.get_rng_state(), "rng.batches": self._generator.get_state()}
@@ -67,10 +62,9 @@ class Checkpoint:
         partial.rename(self._folder / FILE)
 
     def load(self) -> tuple[int, dict[str, Any]]:
-        """Take up what `save` wrote.
+        """Take up what `save` wrote: steps done, and the notes.
 
-        Returns:
-            Steps done, and the notes; none if there is no checkpoint, or it is of something else or damaged.
+        None if there is no checkpoint, or it is of something else or damaged.
         """
         if self._folder is None:
             return 0, {}

@@ -82,15 +82,7 @@ def fit_heads(
     checkpoints: Path | None,
     console: Console,
 ) -> Fitted:
-    """Train heads on tokens that stay as they are: stored ones, or what a backbone makes of stored pixels.
-
-    Args:
-        lesson: what they learn.
-        options: how.
-        backbone: what makes tokens of pixels; None where the store holds tokens.
-        checkpoints: folder for a checkpoint.
-        console: where progress is shown.
-    """
+    """Train heads on tokens that stay as they are: stored ones, or what a backbone makes of stored pixels."""
     identity = lesson.store.backbone
     if backbone is not None:
         identity = backbone.to(options.device).identity

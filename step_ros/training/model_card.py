@@ -28,14 +28,7 @@ class Provenance:
 def write_provenance(
     folder: Path, fitted: Fitted, options: FitOptions, metrics: dict[str, Any] | None
 ) -> None:
-    """Write `training.json` into a head's folder.
-
-    Args:
-        folder: of the saved head.
-        fitted: how that went.
-        options: how it was to go.
-        metrics: on the validation clips, if there were any.
-    """
+    """Write `training.json` into a head's folder, with its metrics on the validation clips, if it has any."""
     content = {
         "options": options.to_json(),
         "steps": fitted.steps,
@@ -59,15 +52,7 @@ def read_provenance(folder: Path) -> Provenance | None:
 def extend_card(
     folder: Path, config: HeadConfig, fitted: Fitted, options: FitOptions, tables: Sequence[tuple[str, str]]
 ) -> None:
-    """Add data, training and results to the README.md of a saved head.
-
-    Args:
-        folder: of the head.
-        config: of the head.
-        fitted: how it was trained.
-        options: how it was to be.
-        tables: titles, and markdown under them.
-    """
+    """Add data, training and results to the README.md of a saved head; tables are titles, and markdown."""
     pairs = "\n".join(f"- `{a}` and `{b}`" for a, b in config.symmetric_pairs) or "None."
     split = fitted.split
     held_out = f" (held out: {', '.join(options.hold_out)})" if options.hold_out else ""

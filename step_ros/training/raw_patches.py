@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from step_ros.backbones import BackboneIdentity, Encoder, Preprocess
 from step_ros.backbones.vision_tower import VisionTower
@@ -64,14 +65,10 @@ class WindowEncoder(nn.Module):
 
 def to_patches(images: Tensor, patch_size: int) -> Tensor:
     """Cut images (B, 3, h, w) into patches of pixels (B, P, 3·p²), row by row."""
-    batch, channels, height, width = images.shape
-    rows, columns = height // patch_size, width // patch_size
-    cut = images.reshape(batch, channels, rows, patch_size, columns, patch_size)
-    return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, -1)
+    return F.pixel_unshuffle(images, patch_size).flatten(2).transpose(1, 2)
 
 
 def to_images(patches: Tensor, image_size: tuple[int, int], patch_size: int) -> Tensor:
     """Undo `to_patches`."""
-    rows, columns = (size // patch_size for size in image_size)
-    cut = patches.reshape(len(patches), rows, columns, 3, patch_size, patch_size)
-    return cut.permute(0, 3, 1, 4, 2, 5).reshape(len(patches), 3, *image_size)
+    rows_and_columns = [size // patch_size for size in image_size]
+    return F.pixel_shuffle(patches.transpose(1, 2).unflatten(2, rows_and_columns), patch_size)

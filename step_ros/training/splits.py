@@ -63,33 +63,29 @@ def split_clips(store: TokenStore, *, hold_out: Sequence[str] = (), validation_s
                 f"nothing to hold out is called {', '.join(unknown)}; "
                 f"groups are {', '.join(sorted({clip.group for clip in store.clips} - {''})) or 'not known'}"
             )
-        out = [clip for clip in store.clips if _is_of(clip, hold_out, known)]
-        held = {id(clip) for clip in out}
-        train = [clip for clip in store.clips if id(clip) not in held]
-        validation = [clip for clip in train if clip.split == "validation"]
-        train = [clip for clip in train if clip.split != "validation"]
-        if not train:
+        test = [clip for clip in store.clips if _is_of(clip, hold_out, known)]
+        rest = _without(store.clips, test)
+        validation = [clip for clip in rest if clip.split == "validation"]
+        split = Split(_without(rest, validation), validation, test)
+        if not split.train:
             raise SplitError(f"with {', '.join(hold_out)} held out, no clips are left to train on")
-        return _with_validation(Split(train, validation, out), validation_share)
-    if any(clip.split for clip in store.clips):
-        by_split: dict[str, list[StoredClip]] = defaultdict(list)
-        for clip in store.clips:
-            by_split[clip.split].append(clip)
-        split = Split(by_split["train"], by_split["validation"], by_split["test"])
-        return _with_validation(split, validation_share)
-    split = _with_validation(Split(list(store.clips), [], []), validation_share)
-    return Split(split.train, split.validation, list(store.clips))
+    elif any(clip.split for clip in store.clips):
+        names = ("train", "validation", "test")
+        split = Split(*([clip for clip in store.clips if clip.split == name] for name in names))
+    else:
+        split = Split(list(store.clips), [], list(store.clips))
+    return _with_validation(split, validation_share)
 
 
 def untrained_classes(split: Split, task: str) -> dict[str, list[str]]:
     """Classes that clips of validation or test have and no training clip: split to classes."""
     trained = {clip.labels[task] for clip in split.train if task in clip.labels}
-    missing = {}
-    for name, clips in (("validation", split.validation), ("test", split.test)):
-        found = sorted({clip.labels[task] for clip in clips if task in clip.labels} - trained)
-        if found:
-            missing[name] = found
-    return missing
+    held_out = {"validation": split.validation, "test": split.test}
+    found = {
+        name: sorted({clip.labels[task] for clip in clips if task in clip.labels} - trained)
+        for name, clips in held_out.items()
+    }
+    return {name: classes for name, classes in found.items() if classes}
 
 
 def _group_values(clips: Sequence[StoredClip]) -> dict[str, str]:
@@ -126,9 +122,12 @@ def _with_validation(split: Split, share: float) -> Split:
         for clips in by_label.values():
             clips.sort(key=lambda clip: _digest(clip.name))
             validation += clips[: round(share * len(clips))]
-    held = {id(clip) for clip in validation}
-    train = [clip for clip in split.train if id(clip) not in held]
-    return Split(train, validation, split.test)
+    return Split(_without(split.train, validation), validation, split.test)
+
+
+def _without(clips: Sequence[StoredClip], taken: Sequence[StoredClip]) -> list[StoredClip]:
+    held = {id(clip) for clip in taken}
+    return [clip for clip in clips if id(clip) not in held]
 
 
 def _digest(name: str) -> str:

@@ -35,11 +35,6 @@ def with_built_in(tasks: Mapping[str, TaskLabels]) -> dict[str, TaskLabels]:
     return {DIRECTION: TaskLabels([FORWARD, REVERSED], [(FORWARD, REVERSED)]), **tasks}
 
 
-def partners(pairs: dict[str, list[tuple[str, str]]]) -> Partners:
-    """From nearly symmetric pairs a task, what each label becomes when the film runs backwards."""
-    return {task: {a: b for pair in listed for a, b in (pair, pair[::-1])} for task, listed in pairs.items()}
-
-
 def reversed_labels(labels: dict[str, str], partner: Partners) -> dict[str, str]:
     """The labels of the same window played backwards: partners swap, everything else stays."""
     return {task: partner.get(task, {}).get(label, label) for task, label in labels.items()}
@@ -69,7 +64,10 @@ class Teaching:
     @property
     def partner(self) -> Partners:
         """What each label becomes when the film runs backwards."""
-        return partners({task: about.symmetric_pairs for task, about in self.tasks.items()})
+        return {
+            task: {a: b for pair in about.symmetric_pairs for a, b in (pair, pair[::-1])}
+            for task, about in self.tasks.items()
+        }
 
     @property
     def of_backwards(self) -> bool:

@@ -130,7 +130,3 @@ class ClipStore(TokenStore):
         if teaching.of_backwards:
             windows = with_backwards(windows, teaching.partner)
         return teaching.useful(windows)
-
-    def calibration_windows(self, clips: Sequence[StoredClip], teaching: Teaching) -> list[Window]:
-        """These clips."""
-        return self.clip_windows(clips)

@@ -95,9 +95,9 @@ class TokenStore(ABC):
     def training_windows(self, clips: Sequence[StoredClip], teaching: Teaching) -> list[Window]:
         """The windows of these clips that heads are fitted on, backwards ones among them if they teach."""
 
-    @abstractmethod
     def calibration_windows(self, clips: Sequence[StoredClip], teaching: Teaching) -> list[Window]:
         """The windows of these clips, forwards, that temperatures and thresholds are fitted on."""
+        return self.clip_windows(clips)
 
     def tokens(self, file: str, tensor: str, view: int = 0) -> Tensor:
         """A tensor of the store (F, P, D), of the type it was stored in; memory-mapped.

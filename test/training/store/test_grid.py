@@ -14,7 +14,7 @@ from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.splits import split_clips
 from step_ros.training.store import GridSampling, GridStore, StoredClip, TokenStore
 from step_ros.training.store.grid import grid_frames
-from step_ros.training.windows import partners
+from step_ros.training.windows import Teaching
 
 
 def clips_of(store: TokenStore, split: str) -> list[StoredClip]:
@@ -42,7 +42,7 @@ def test_windows_show_nothing_but_the_chosen_clips_and_no_unlabelled_time(grid_s
 
 
 def test_a_window_played_backwards_is_labelled_as_its_partner(grid_store: GridStore) -> None:
-    partner = partners({"direction": [("right", "left")]})
+    partner = Teaching(grid_store.tasks).partner
     windows = grid_store.sliding_windows(clips_of(grid_store, "train"), lag_seconds=0.0, partner=partner)
     first = [w for w in windows if w.file == "train_0" and w.first == 0]
     assert [(w.backwards, w.labels["direction"]) for w in first] == [(False, "right"), (True, "left")]
