@@ -12,11 +12,11 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vision_msgs.msg import Classification, LabelInfo
 
-from step_ros.frames.bags.labels import label_change
+from step_ros.frames.bags.labels import LabelChange, label_change
 from step_ros.perception.announcements import Announcement
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.runs.moments import Heard
-from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
+from step_ros.scores.timeline import UNLABELLED, TruthTimeline
 from step_ros.scores.updates import Update
 
 HISTORY = 120
@@ -82,7 +82,7 @@ class Listener(Node):
         self._on_direction = on_direction
         self.tasks: dict[str, HeardTask] = {}
         """By name, in alphabetical order."""
-        self.truth: dict[str, list[TruthChange]] = {}
+        self.truth: dict[str, list[LabelChange]] = {}
         """Every change of the truth, by task."""
         self.statuses: dict[str, DiagnosticStatus] = {}
         """The node's newest diagnostics, by camera; the node's own is called ``pipeline``."""
@@ -167,8 +167,7 @@ class Listener(Node):
         changes = self.truth.setdefault(task, [])
 
         def on_truth(message: Classification) -> None:
-            change = label_change(message, self.get_clock().now().nanoseconds)
-            changes.append(TruthChange(change.stamp_ns, change.label))
+            changes.append(label_change(message, self.get_clock().now().nanoseconds))
 
         self.create_subscription(Classification, f"{self._truth_prefix}/{task}", on_truth, LATCHED)
 

@@ -50,9 +50,7 @@ class MiddleWindows:
     def look(self, perception: Perception, window_tokens: Callable[[], Tensor | None]) -> None:
         """Take the window that has just been perceived, if it is the middle one of a segment.
 
-        Args:
-            perception: of the window.
-            window_tokens: gives its tokens (T, P, D); None if there are not enough.
+        `window_tokens` gives its tokens (T, P, D); None if there are not enough.
         """
         clip = self._perceiver.clip
         middle_ns = perception.window_start_ns + (clip.num_frames - 1) * clip.step_ns // 2

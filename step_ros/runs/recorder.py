@@ -89,14 +89,7 @@ class RunRecorder(ExitStack):
             writer.add(moment)
 
     def finish(self, clips: Mapping[str, ClipScores] = MappingProxyType({})) -> dict[str, Any]:
-        """Score the run, once it is whole, and write what stands for all of it.
-
-        Args:
-            clips: by task, what was found clip by clip.
-
-        Returns:
-            The metrics, as in metrics.json.
-        """
+        """Score the run, once it is whole, and write what stands for all of it; returns metrics.json."""
         metrics = evaluate(self.run, clips).to_json()
         (self._out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         write_csv(self.run, self._out / PREDICTIONS_CSV)

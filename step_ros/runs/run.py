@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from step_ros.frames import ClipSpec
 from step_ros.perception import Direction, Perception, Prediction, StableLabel
 from step_ros.probes import HeadConfig
-from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
+from step_ros.scores.timeline import UNLABELLED, TruthTimeline
 from step_ros.scores.updates import Update
 
 PREDICTIONS_BAG = "predictions.mcap"
@@ -152,7 +152,7 @@ class Run:
         """
         labels = self.tasks[task].labels
         return TruthTimeline(
-            TruthChange(change.onset_ns, change.label if change.label in labels else UNLABELLED)
+            (change.onset_ns, change.label if change.label in labels else UNLABELLED)
             for update in self.updates
             for change in update.changes
             if change.task == task
@@ -209,10 +209,7 @@ def write_run(run: Run, folder: Path) -> None:
         "frames": run.frames,
         "warnings": run.warnings,
         "facts": run.facts,
-        "truth": {
-            task: [[change.onset_ns, change.label] for change in timeline.changes]
-            for task, timeline in run.truth.items()
-        },
+        "truth": {task: timeline.changes for task, timeline in run.truth.items()},
         "clips": run.clips,
     }
     (folder / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -242,16 +239,12 @@ def read_run(folder: Path) -> Run:
         )
         for name, task in content.pop("tasks").items()
     }
-    truth = {
-        task: TruthTimeline(TruthChange(onset_ns, label) for onset_ns, label in changes)
-        for task, changes in content.pop("truth").items()
-    }
     first_ns, last_ns = content.pop("span_ns")
     return Run(
         clip=ClipSpec(**content.pop("clip")),
         span_ns=(first_ns, last_ns),
         tasks=tasks,
-        truth=truth,
+        truth={task: TruthTimeline(changes) for task, changes in content.pop("truth").items()},
         clips={task: [(t, f, b) for t, f, b in said] for task, said in content.pop("clips").items()},
         updates=[_read_update(json.loads(line)) for line in lines],
         **content,

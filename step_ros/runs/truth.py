@@ -20,7 +20,7 @@ from step_ros.frames.segments_csv import (
     seconds,
 )
 from step_ros.runs.run import Run
-from step_ros.scores.timeline import UNLABELLED, TruthChange, TruthTimeline
+from step_ros.scores.timeline import UNLABELLED, TruthTimeline
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +50,7 @@ def read_truth_topics(bag: Path, tasks: Collection[str], prefix: str = "/truth")
             elif topic.msgtype not in LABEL_TYPES:
                 _log.warning("%s: %s is %s, not %s", bag, name, topic.msgtype, " or ".join(LABEL_TYPES))
             else:
-                found[task] = TruthTimeline(
-                    TruthChange(change.stamp_ns, change.label) for change in read_label_changes(storage, name)
-                )
+                found[task] = TruthTimeline(read_label_changes(storage, name))
     return found
 
 
@@ -87,7 +85,7 @@ def read_truth_csv(
         )
     if set(named) - set(known):
         _log.warning("%s: nobody answers the columns %s", path, ", ".join(sorted(set(named) - set(known))))
-    changes: dict[str, list[TruthChange]] = {task: [] for task in known}
+    changes: dict[str, list[tuple[int, str]]] = {task: [] for task in known}
     last_end = -math.inf
     for row in sorted(_rows_of(path, table, recording), key=lambda row: _seconds(path, row, "start")):
         start, end = (_seconds(path, row, column) for column in ("start", "end"))
@@ -98,8 +96,8 @@ def read_truth_csv(
             )
         last_end = end
         for task in known:
-            changes[task].append(TruthChange(start_ns + round(start * 1e9), row.cells[task] or UNLABELLED))
-            changes[task].append(TruthChange(start_ns + round(end * 1e9), UNLABELLED))
+            changes[task].append((start_ns + round(start * 1e9), row.cells[task] or UNLABELLED))
+            changes[task].append((start_ns + round(end * 1e9), UNLABELLED))
     return {task: TruthTimeline(changes[task]) for task in known}
 
 
@@ -136,21 +134,13 @@ def _seconds(path: Path, row: SegmentRow, column: str) -> float:
         ) from error
 
 
-def check_truth(
-    truth: dict[str, TruthTimeline], labels: dict[str, tuple[str, ...]], span_ns: tuple[int, int]
-) -> list[str]:
-    """What keeps the truth from being used as it is, a sentence each; empty if nothing does.
-
-    Args:
-        truth: by task.
-        labels: of each task's head.
-        span_ns: stamps of the first and the last image.
-    """
+def _faults(run: Run, truth: dict[str, TruthTimeline]) -> list[str]:
+    """What keeps the truth from being used as it is, a sentence each; empty if nothing does."""
     found = []
-    first_ns, last_ns = span_ns
+    first_ns, last_ns = run.span_ns
     for task, timeline in truth.items():
         known = [change for change in timeline.changes if change.label != UNLABELLED]
-        unknown = sorted({change.label for change in known} - set(labels[task]))
+        unknown = sorted({change.label for change in known} - set(run.tasks[task].labels))
         if unknown:
             found.append(f"{task}: the head has no label {', '.join(unknown)}; updates then count as wrong")
         if not known:
@@ -172,8 +162,7 @@ def usable_truth(
     Raises:
         TruthError: some is required, and there is none.
     """
-    labels = {task: run.tasks[task].labels for task in truth}
-    wrong = check_truth(truth, labels, run.span_ns)
+    wrong = _faults(run, truth)
     for sentence in wrong:
         _log.warning("%s", sentence)
     usable = {task: timeline for task, timeline in truth.items() if timeline.overlaps(*run.span_ns)}

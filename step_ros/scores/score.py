@@ -60,11 +60,8 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         """Every field as a JSON object, sets in it as objects of their own; null where there is nothing."""
-        scores = _scores(type(self))
-        return {
-            scores[field.name].key or field.name: self._json(getattr(self, field.name))
-            for field in fields(self)  # type: ignore[arg-type]  # of the dataclass that derives from it
-        }
+        scores = _scores(type(self)).items()
+        return {score.key or name: self._json(getattr(self, name)) for name, score in scores}
 
     def _json(self, value: Any) -> Any:
         if isinstance(value, Scores):
@@ -142,13 +139,9 @@ def share(outcomes: Iterable[bool]) -> float | None:
 def _scores(kind: type[Scores]) -> dict[str, Score]:
     """Of each field its `Score`, or one that says nothing."""
     hints = get_type_hints(kind, include_extras=True)
-    return {
-        field.name: next(
-            (each for each in getattr(hints[field.name], "__metadata__", ()) if isinstance(each, Score)),
-            Score(""),
-        )
-        for field in fields(kind)  # type: ignore[arg-type]  # of the dataclass that derives from it
-    }
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # a dataclass derives from it
+    said = {name: [each for each in get_args(hints[name]) if isinstance(each, Score)] for name in names}
+    return {name: scores[0] if scores else Score("") for name, scores in said.items()}
 
 
 def _set_in(hint: Any) -> type[Scores] | None:

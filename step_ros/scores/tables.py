@@ -22,16 +22,9 @@ def metrics_rows(results: Mapping[str, ClipScores]) -> list[list[str]]:
 def class_rows(report: ClassReport) -> list[list[str]]:
     """Header and a row a class, as in the STEP paper's table III."""
     rows = [["class", "clips", "top-1", "most common confusion", "rate"]]
-    for result in report.classes:
-        rows.append(
-            [
-                result.label,
-                str(result.clips),
-                percent(result.accuracy),
-                result.confusion or NOTHING,
-                percent(result.confusion_rate),
-            ]
-        )
+    for each in report.classes:
+        confusion = [each.confusion or NOTHING, percent(each.confusion_rate)]
+        rows.append([each.label, str(each.clips), percent(each.accuracy), *confusion])
     return rows
 
 

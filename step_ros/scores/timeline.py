@@ -9,13 +9,13 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 UNLABELLED = ""
 """The label of a time of which nobody knows what happened; it is not scored."""
 
 
-@dataclass(frozen=True)
-class TruthChange:
+class TruthChange(NamedTuple):
     """From when on which label is true."""
 
     onset_ns: int
@@ -40,22 +40,21 @@ class TruthTimeline:
     """The truth of one task over time.
 
     Args:
-        changes: in any order. Of two with the same onset the later one in the sequence holds; a change to
-            the label that holds already is none.
+        changes: onsets and labels, in any order. Of two with the same onset the later one in the sequence
+            holds; a change to the label that holds already is none.
 
     Example:
-        >>> truth = TruthTimeline([TruthChange(10, "open"), TruthChange(30, "idle")])
+        >>> truth = TruthTimeline([(10, "open"), (30, "idle")])
         >>> truth.at(29), truth.at(30), truth.at(9)
         ('open', 'idle', '')
     """
 
-    def __init__(self, changes: Iterable[TruthChange]) -> None:
+    def __init__(self, changes: Iterable[tuple[int, str]]) -> None:
         self.changes: list[TruthChange] = []
         """In the order of time, each to another label than the one before."""
-        by_onset = {change.onset_ns: change for change in changes}
-        for onset_ns in sorted(by_onset):
-            if not self.changes or by_onset[onset_ns].label != self.changes[-1].label:
-                self.changes.append(by_onset[onset_ns])
+        for onset_ns, label in sorted(dict(changes).items()):
+            if not self.changes or label != self.changes[-1].label:
+                self.changes.append(TruthChange(onset_ns, label))
         self._onsets = [change.onset_ns for change in self.changes]
 
     def at(self, stamp_ns: int) -> str:

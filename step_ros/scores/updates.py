@@ -1,7 +1,8 @@
 """How good were labels that came live? Scores of updates against a truth that changes over time.
 
-Conventions: updates and truth are of one task and clock. An update is judged by what is true at its stamp;
-one that falls into unlabelled time does not count. Scores are None where there is nothing to count.
+Conventions: updates and truth are of one task and clock; labels of a pair are each other played backwards;
+onsets of idle labels do not count. An update is judged by what is true at its stamp; one that falls into
+unlabelled time does not count. Scores are None where there is nothing to count.
 """
 
 from __future__ import annotations
@@ -145,14 +146,7 @@ def evaluate(
     idle: Collection[str] = (),
     span_ns: tuple[int, int],
 ) -> UpdateScores:
-    """All scores of one task's updates.
-
-    Args:
-        updates: of the truth's task.
-        truth: of the same clock as the stamps.
-        pairs: labels that are each other played backwards.
-        idle: labels whose onsets do not count.
-        span_ns: the first and the last stamp that count as labelled time.
+    """All scores of one task's updates; time is labelled from the first to the last stamp of `span_ns`.
 
     Raises:
         ValueError: the updates are of several tasks.

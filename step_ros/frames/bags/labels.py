@@ -14,8 +14,7 @@ offers `<task>/labels` and `<task>/stable` with every `<task>`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from step_ros.frames.bags.messages import CLASSIFICATION, LABEL_INFO, STRING, stamp_ns_of, typestore
 from step_ros.frames.bags.storage import BagError, Storage, Topic
@@ -24,8 +23,7 @@ LABEL_TYPES = (CLASSIFICATION, STRING)
 """What a topic of labels may carry."""
 
 
-@dataclass(frozen=True)
-class LabelChange:
+class LabelChange(NamedTuple):
     """From when on which label holds."""
 
     stamp_ns: int
@@ -59,11 +57,10 @@ def read_label_changes(bag: Storage, topic: str) -> list[LabelChange]:
     Raises:
         BagError: a message is not of the topic's type.
     """
-    by_stamp = {change.stamp_ns: change for change in _told(bag, topic)}
     changes: list[LabelChange] = []
-    for _, change in sorted(by_stamp.items()):
-        if change.label != (changes[-1].label if changes else ""):
-            changes.append(change)
+    for stamp_ns, label in sorted(dict(_told(bag, topic)).items()):
+        if label != (changes[-1].label if changes else ""):
+            changes.append(LabelChange(stamp_ns, label))
     return changes
 
 

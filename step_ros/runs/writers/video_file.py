@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -70,13 +71,8 @@ def _write_h264(path: Path, frames: Iterator[Rgb], fps: int) -> int:
         stream = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "22"})
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"  # the one that every player knows
-        for frame in _chain(first, frames):
+        for frame in itertools.chain([first], frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             count += 1
         container.mux(stream.encode(None))
     return count
-
-
-def _chain(first: Rgb, rest: Iterator[Rgb]) -> Iterator[Rgb]:
-    yield first
-    yield from rest

@@ -48,7 +48,7 @@ def read_labelled_bag(path: Path) -> ClipSet:
         first = next(read_bag_frames(path)).stamp_ns
     except (BagError, StopIteration) as error:
         raise ClipsError(f"{path} cannot be read: {error}") from error
-    changes = sorted((change.stamp_ns, task, change.label) for task in told for change in told[task])
+    changes = sorted((stamp_ns, task, label) for task in told for stamp_ns, label in told[task])
     clips = []
     holding: dict[str, str] = {}
     for (stamp, task, label), following in zip(changes, [*changes[1:], None], strict=True):
