@@ -112,7 +112,7 @@ def write_report(
         look,
         cost,
         notes,
-        title=Path(run.recording).name if run.recording else folder.resolve().name,
+        title=Path(run.recording).name if run.said_by == REPLAY else folder.resolve().name,
     )
     path = folder / REPORT
     path.write_text(page, encoding="utf-8")

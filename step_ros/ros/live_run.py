@@ -96,7 +96,11 @@ class LiveRun:
     ) -> None:
         values = listener.values(camera)
         heads = _head_configs(settings.get("models", ()))
-        heard = [task for task in listener.tasks.values() if task.camera == camera]
+        order = values.get("tasks", "").split(", ")
+        heard = sorted(
+            (task for task in listener.tasks.values() if task.camera == camera),
+            key=lambda each: order.index(each.task) if each.task in order else len(order),
+        )
         self.run = Run(
             said_by=LIVE,
             recording=str((out / RECORDING).resolve()) if options.images else "",
