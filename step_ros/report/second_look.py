@@ -15,7 +15,7 @@ from torch import Tensor
 
 from step_ros.backbones.cls_attention import cls_attention
 from step_ros.frames import RecordedFrame, read_bag_frames
-from step_ros.perception import Perceiver, TokenWindow
+from step_ros.perception import Perceiver, WindowPass
 from step_ros.probes import HeadError
 from step_ros.probes.attention_map import attention_map
 from step_ros.runs.ahead import ahead
@@ -123,18 +123,15 @@ def look_again(
     found = SecondLook(embeddings=[PairEmbeddings(task, pair) for task, pair in pairs])
     film = _Film(run)
     plans = [_plan(run, task, pair) for task, pair in pairs]
-    window = TokenWindow(clip, perceiver.backbone.num_patches, perceiver.backbone.dim)
+    window = perceiver.new_window()
     shown: deque[tuple[int, Rgb]] = deque(maxlen=clip.num_frames)
-    generation = None
     perceiver.reset()
     frames = _counted(read_bag_frames(bag, topic, grid=clip), on_frame)
     for encoded in ahead(encoded_frames(frames, perceiver), 4 * BATCH):
         sampled = encoded.sampled
-        if sampled.generation != generation:
-            window.reset()
+        if window.restart_if_jumped(sampled):
             shown.clear()
-            generation = sampled.generation
-        window.put(sampled.grid_index, encoded.tokens)
+        window.put(sampled, encoded.tokens)
         shown.append((sampled.grid_index, sampled.frame.rgb))
         film.offer(sampled.frame.stamp_ns, sampled.frame.rgb)
         middle_ns = clip.grid_time_ns(sampled.grid_index) - (clip.num_frames - 1) * clip.step_ns // 2
@@ -186,7 +183,7 @@ class _Plan:
     def look(
         self,
         middle_ns: int,
-        window: TokenWindow,
+        window: WindowPass,
         shown: deque[tuple[int, Rgb]],
         perceiver: Perceiver,
         embeddings: PairEmbeddings,
@@ -201,7 +198,7 @@ class _Plan:
         is_example = wanted is not None and middle_ns >= wanted
         if not is_example and middle_ns < self.next_ns.get(label, 0):
             return
-        tokens = window.tokens()
+        tokens = window.tokens.tokens()
         if tokens is None:
             return
         head = perceiver.heads[self.task]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from step_ros.frames import BagError, Frame, RecordedFrame, image_topics, read_bag_frames
 from step_ros.frames.bags.storage import open_bag
-from step_ros.perception import Perceiver, Perception, TokenWindow
+from step_ros.perception import Perceiver, Perception
 from step_ros.perception.announcements import Announcement, Announcements
 from step_ros.runs.ahead import ahead
 from step_ros.runs.encoded_frames import BATCH, encoded_frames
@@ -110,13 +110,7 @@ class Replay:
         self._restarts_before = Counter(perceiver.restarts)
         start = time.monotonic()
         first_ns: int | None = None
-        window = TokenWindow(perceiver.clip, perceiver.backbone.num_patches, perceiver.backbone.dim)
-        generation = 0
         for encoded in ahead(encoded_frames(self._frames(), perceiver), 4 * BATCH):
-            if encoded.sampled.generation != generation:
-                window.reset()
-                generation = encoded.sampled.generation
-            window.put(encoded.sampled.grid_index, encoded.tokens)
             trigger = encoded.trigger
             began = time.perf_counter_ns()
             perceiver.take(encoded.sampled, encoded.tokens)
@@ -139,7 +133,7 @@ class Replay:
                 trigger_ns=trigger.stamp_ns,
                 log_time_ns=trigger.log_time_ns,
                 compute_ns=compute_ns,
-                window_tokens=window.tokens,
+                window_tokens=perceiver.window_tokens,
             )
 
     @property
