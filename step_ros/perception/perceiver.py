@@ -11,11 +11,19 @@ from torch import Tensor
 
 from step_ros.backbones import Backbone
 from step_ros.frames import Frame, GridSampler, Sampled
+from step_ros.perception.ledger import ByDesign, Clock, Fate, Inference, Ledger, UnderWay, Used
 from step_ros.perception.prediction import Perception, Prediction
 from step_ros.perception.prepared_heads import PreparedHeads, common_window
 from step_ros.perception.window_pass import WindowPass
 from step_ros.probes import Head, StreamingHeads
 from step_ros.probes.streaming.heads import DEFAULT_MEMORY_LIMIT_MB
+
+_SAMPLING_FATES: dict[str, Fate] = {
+    "skipped_by_sampling": ByDesign.SKIPPED_BY_SAMPLING,
+    "late_frame": Clock.LATE_FRAME,
+    "duplicate_stamp": Clock.DUPLICATE_STAMP,
+}
+"""What `GridSampler.counts` counts."""
 
 
 class Perceiver:
@@ -24,7 +32,8 @@ class Perceiver:
     `push` is one tick, from a frame to what is said of it. `PerceptionWorker` and `Replay` walk the same
     steps in the same order, but encode several frames in one pass of the backbone: `select` is cheap, and so
     is `take` beside that pass; `perceive` costs one pass of every head that does not stream; `look_ahead` is
-    for when there is nothing else to do.
+    for when there is nothing else to do. Who walks them one by one settles in `ledger` what became of the
+    frames that `select` gave.
 
     Args:
         backbone: the backbone that all heads were trained on.
@@ -55,13 +64,14 @@ class Perceiver:
         heads_memory_mb: float = DEFAULT_MEMORY_LIMIT_MB,
     ) -> None:
         self.backbone = backbone
+        self.ledger = Ledger()
+        """Of the frames that came; what the time grid did with them, and the sum, is in `account`."""
         self._heads_mode, self._heads_memory_mb = heads_mode, heads_memory_mb
         self.heads = dict(heads)
         self.clip = common_window(self.heads, backbone.identity, window_seconds)
         self._sampler = GridSampler(self.clip)
         self._window = WindowPass(self.clip, backbone.num_patches, backbone.dim, max_held=max_held)
         self._streaming = self._stream(self.heads, self.max_held)
-        self._fates: Counter[str] = Counter(received=0, encoded=0, inference_error=0)
 
     @property
     def streaming_tasks(self) -> tuple[str, ...]:
@@ -87,36 +97,32 @@ class Perceiver:
             return None
         try:
             tokens = self.backbone.encode(sampled.frame.rgb[None])[0]  # P D, the only pass it ever gets
+            self.take(sampled, tokens)
         except Exception:
-            self._fates["inference_error"] += 1
+            self.ledger.settle(Inference.INFERENCE_ERROR)
             raise
-        self.take(sampled, tokens)
+        self.ledger.settle(Used.ENCODED)
         perception = self.perceive()
         self.look_ahead()
         return perception
 
     def select(self, frame: Frame) -> Sampled | None:
         """Take the next frame; return the one, if any, that has just become final for its grid time."""
-        self._fates["received"] += 1
+        self.ledger.receive()
         return self._sampler.push(frame)
 
     def take(self, sampled: Sampled, tokens: Tensor) -> None:
         """Put the tokens (P, D) of a selected frame into the window and the streaming heads.
 
-        A frame of a new generation (time jumped, or `reset`) starts an empty window. An exception in a head
-        is counted and passed on; the window then misses the frame.
+        A frame of a new generation (time jumped, or `reset`) starts an empty window. After an exception in a
+        head the window misses the frame.
         """
         # By name here: a thread that hangs in a head must not write to what `start_over` has put there since.
         window, streaming = self._window, self._streaming
         if window.restart_if_jumped(sampled):
             streaming.reset()
-        try:
-            streaming.push(sampled.grid_index, tokens)
-        except Exception:
-            self._fates["inference_error"] += 1
-            raise
+        streaming.push(sampled.grid_index, tokens)
         window.put(sampled, tokens)
-        self._fates["encoded"] += 1
 
     def perceive(self) -> Perception | None:
         """Every head's answer for the window; None while the window is not whole."""
@@ -265,14 +271,15 @@ class Perceiver:
         self._streaming.probabilities()
         self.reset()
 
-    @property
-    def counts(self) -> Counter[str]:
-        """What became of the frames.
+    def account(self) -> Ledger:
+        """What became of the frames, what the time grid did with them included.
 
-        With `push`, received = encoded + inference_error + skipped_by_sampling + duplicate_stamp +
-        late_frame + pending. With its steps apart, the caller has those that wait to be encoded.
+        With `push` the books balance. With its steps apart, who walks them has the frames that wait to be
+        encoded.
         """
-        return Counter({**self._fates, **self._sampler.counts, "pending": self._sampler.pending})
+        counts = {_SAMPLING_FATES[name]: count for name, count in self._sampler.counts.items()}
+        sampling = Ledger(counts={**counts, UnderWay.PENDING: self._sampler.pending})
+        return self.ledger.followed_by(sampling)
 
     @property
     def restarts(self) -> Counter[str]:
