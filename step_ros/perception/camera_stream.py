@@ -12,6 +12,7 @@ import numpy as np
 from step_ros.frames import Frame, Sampled
 from step_ros.perception.ledger import ByDesign, Inference, Ledger, LostUpdate, Overload, UnderWay
 from step_ros.perception.perceiver import Perceiver
+from step_ros.perception.prepared_heads import PreparedHeads
 from step_ros.perception.rate_limit import is_due
 
 _LATENCIES_KEPT = 1000
@@ -69,6 +70,12 @@ class CameraStream:
         self.waiting.clear()
         self.last_update_ns = None
         self.perceiver.reset()
+
+    def adopt(self, prepared: PreparedHeads) -> None:
+        """Answer with other heads; what waits for another window than theirs is dropped."""
+        if prepared.clip != self.perceiver.clip:
+            self.forget()
+        self.perceiver.adopt(prepared)
 
     def is_due(self, stamp_ns: int, max_rate: float) -> bool:
         """Whether an update for that stamp would keep to `max_rate` a second; 0 is no limit."""

@@ -35,7 +35,7 @@ class ByDesign(Fate):
     """Nobody wanted it, on the fastest of machines neither."""
 
     SKIPPED_BY_SAMPLING = "skipped_by_sampling"
-    """It was not the newest of its step of the window, or was forgotten by a reset."""
+    """It was not the newest of its step of the window, or was forgotten by a reset or for another window."""
     SKIPPED_INACTIVE = "skipped_inactive"
     """It came while the node was inactive."""
 

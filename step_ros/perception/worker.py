@@ -21,6 +21,7 @@ from step_ros.perception.engine_keeper import EngineKeeper
 from step_ros.perception.ledger import Inference, Ledger, LostUpdate, Used
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prediction import Perception
+from step_ros.perception.prepared_heads import PreparedHeads
 
 __all__ = ["Latency", "PerceptionWorker"]
 
@@ -148,6 +149,21 @@ class PerceptionWorker:
         except RuntimeError:
             if not self._closed:
                 raise
+
+    def adopt(self, prepared: Mapping[str, PreparedHeads]) -> None:
+        """Let other heads answer, by camera, from the next update on.
+
+        Frames that wait for another window than theirs count as skipped_by_sampling.
+
+        Raises:
+            RuntimeError: the worker is closed.
+        """
+
+        def change_over() -> None:
+            for camera, heads in prepared.items():
+                self._streams[camera].adopt(heads)
+
+        self.call(change_over)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until nothing is left to do; return False if that took longer than `timeout` seconds."""

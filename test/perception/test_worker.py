@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -64,6 +65,14 @@ def fates(worker: PerceptionWorker) -> tuple[int, int, int]:
 def into(perceived: list[Perception]) -> Callable[[str, Perception], None]:
     """A callback that keeps every perception."""
     return lambda camera, perception: perceived.append(perception)
+
+
+def until_called(worker: PerceptionWorker) -> None:
+    """Wait until another thread has asked for something to be run between two updates."""
+    end = time.monotonic() + WAIT
+    while not worker._calls:
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def submit_and_wait(worker: PerceptionWorker, frame: Frame) -> None:
@@ -239,6 +248,31 @@ def test_after_a_reset_no_earlier_frame_is_perceived(
         assert_every_frame_is_accounted_for(worker)
         assert worker.account().received == 11
     assert perceived[-1].window_start_ns == 8 * STEP_NS and perceived[-1].held_positions == 0
+
+
+def test_frames_that_wait_for_another_window_are_none_of_the_new_heads(
+    perceiver: Perceiver, gate: Gate, frame_at: Callable[[int], Frame]
+) -> None:
+    """The window is made longer while one frame is in the backbone and two wait, on the old grid's places."""
+    perceived: list[Perception] = []
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
+        gate.shut()
+        worker.submit(frame_at(11 * STEP_NS))
+        gate.wait_for_entry()
+        worker.submit(frame_at(12 * STEP_NS))
+        worker.submit(frame_at(13 * STEP_NS))
+        prepared = {"": perceiver.prepare(perceiver.heads, window_seconds=0.8)}
+        changer = threading.Thread(target=worker.adopt, args=(prepared,))
+        changer.start()
+        until_called(worker)
+        gate.open()
+        changer.join(WAIT)
+        assert not changer.is_alive()
+        for index in range(14, 24):
+            submit_and_wait(worker, frame_at(index * STEP_NS))
+        assert worker.errors() == {}
+        assert_every_frame_is_accounted_for(worker)
+    assert perceived and perceived[0].window_start_ns == 14 * STEP_NS
 
 
 def test_reset_is_not_starved_by_a_camera_that_never_stops(
