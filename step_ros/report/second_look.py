@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,19 +123,19 @@ def look_again(
     film = _Film(run)
     plans = [_plan(run, task, pair) for task, pair in pairs]
     window = perceiver.new_window()
-    shown: deque[tuple[int, Rgb]] = deque(maxlen=clip.num_frames)
+    pictures: dict[int, Rgb] = {}  # by place on the grid, of the tokens in the window
     perceiver.reset()
     frames = _counted(read_bag_frames(bag, topic, grid=clip), on_frame)
     for encoded in ahead(encoded_frames(frames, perceiver), 4 * BATCH):
         sampled = encoded.sampled
-        if window.restart_if_jumped(sampled):
-            shown.clear()
+        window.restart_if_jumped(sampled)
         window.put(sampled, encoded.tokens)
-        shown.append((sampled.grid_index, sampled.frame.rgb))
+        pictures[sampled.grid_index] = sampled.frame.rgb
+        pictures = {index: pictures[index] for index, _ in window.tokens.kept()}
         film.offer(sampled.frame.stamp_ns, sampled.frame.rgb)
         middle_ns = clip.grid_time_ns(sampled.grid_index) - (clip.num_frames - 1) * clip.step_ns // 2
         for plan, embeddings in zip(plans, found.embeddings, strict=True):
-            plan.look(middle_ns, window, shown, perceiver, embeddings, found.attention)
+            plan.look(middle_ns, window, pictures, perceiver, embeddings, found.attention)
     found.film = film.frames()
     found.embeddings = [e for e in found.embeddings if set(e.labels) == set(e.pair)]
     return found
@@ -184,7 +183,7 @@ class _Plan:
         self,
         middle_ns: int,
         window: WindowPass,
-        shown: deque[tuple[int, Rgb]],
+        pictures: Mapping[int, Rgb],
         perceiver: Perceiver,
         embeddings: PairEmbeddings,
         examples: list[AttentionExample],
@@ -212,11 +211,14 @@ class _Plan:
             embeddings.labels.append(label)
             embeddings.before.append(_numpy(tokens.float().mean((0, 1))))
             embeddings.after.append(_numpy(pooled.embedding[0]))
-        if is_example and len(shown) == perceiver.clip.num_frames:
+        if is_example:
             del self.examples[label]
             with torch.inference_mode():
                 said = head.config.labels[int(head.step.classifier(pooled.embedding)[0].argmax())]
-            examples.append(_example(self.task, label, said, pooled.weights[0], list(shown), perceiver))
+            shown = _shown(window, pictures)
+            examples.append(
+                _example(self.task, label, said, pooled.weights[0], shown, window.newest_stamp_ns, perceiver)
+            )
 
 
 def _plan(run: Run, task: str, pair: tuple[str, str]) -> _Plan:
@@ -232,17 +234,27 @@ def _plan(run: Run, task: str, pair: tuple[str, str]) -> _Plan:
     return _Plan(task, segments, stride_ns, examples)
 
 
+def _shown(window: WindowPass, pictures: Mapping[int, Rgb]) -> list[Rgb]:
+    """The picture at each position of a whole window; where one is held, that is the next older one."""
+    oldest, newest = window.tokens.oldest_index, window.tokens.newest_index
+    assert oldest is not None and newest is not None
+    return [
+        pictures[max(index for index in pictures if index <= place)] for place in range(oldest, newest + 1)
+    ]
+
+
 def _example(
     task: str,
     label: str,
     said: str,
     weights: Tensor,
-    shown: list[tuple[int, Rgb]],
+    shown: Sequence[Rgb],
+    stamp_ns: int,
     perceiver: Perceiver,
 ) -> AttentionExample:
     clip, backbone = perceiver.clip, perceiver.backbone
     positions = np.linspace(0, clip.num_frames - 1, min(_EXAMPLE_FRAMES, clip.num_frames)).round().astype(int)
-    frames = [shown[position][1] for position in positions]
+    frames = [shown[position] for position in positions]
     height, width = backbone.image_size
     patch = backbone.tower.patch_size
     grid = (len(frames), height // patch, width // patch)
@@ -254,7 +266,7 @@ def _example(
         task=task,
         label=label,
         said=said,
-        stamp_ns=clip.grid_time_ns(shown[-1][0]),
+        stamp_ns=stamp_ns,
         frames=[resized(frame, _EXAMPLE_WIDTH) for frame in frames],
         pooled=pooled,
         backbone=raw,
