@@ -12,11 +12,15 @@ from torch import Tensor
 
 from step_ros.frames import BagError, Frame, RecordedFrame, image_topics, read_bag_frames
 from step_ros.frames.bags.storage import open_bag
-from step_ros.perception import Perceiver, Perception, TokenWindow
+from step_ros.perception import Perceiver, Perception
 from step_ros.perception.announcements import Announcement, Announcements
+from step_ros.perception.ledger import ByDesign, Clock, Decoding, Ledger, UnderWay, Used
 from step_ros.runs.ahead import ahead
 from step_ros.runs.encoded_frames import BATCH, encoded_frames
 from step_ros.runs.settings import ReplaySettings
+
+_ALWAYS_TOLD = (Used.ENCODED, ByDesign.SKIPPED_BY_SAMPLING, UnderWay.PENDING, *Clock)
+"""Fates that run.json names though no image met them: no replay is too slow, and few images are broken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +98,8 @@ class Replay:
         self._perceiver = perceiver
         self._settings = settings
         self._rate = rate
-        self._bad_images: Counter[str] = Counter()
-        self._before: Counter[str] = Counter()
+        self._read = Ledger()  # of images that may be ahead of those which the perceiver has been given
+        self._before = Ledger()
         self._restarts_before: Counter[str] = Counter()
         self.frames_read = 0
         """Images decoded so far."""
@@ -105,21 +109,16 @@ class Replay:
     def __iter__(self) -> Iterator[ReplayedUpdate]:
         perceiver = self._perceiver
         perceiver.reset()
-        self._before = Counter(perceiver.counts)
+        self._before = perceiver.account()
         announcements = Announcements({task: head.config for task, head in perceiver.heads.items()})
         self._restarts_before = Counter(perceiver.restarts)
         start = time.monotonic()
         first_ns: int | None = None
-        window = TokenWindow(perceiver.clip, perceiver.backbone.num_patches, perceiver.backbone.dim)
-        generation = 0
         for encoded in ahead(encoded_frames(self._frames(), perceiver), 4 * BATCH):
-            if encoded.sampled.generation != generation:
-                window.reset()
-                generation = encoded.sampled.generation
-            window.put(encoded.sampled.grid_index, encoded.tokens)
             trigger = encoded.trigger
             began = time.perf_counter_ns()
             perceiver.take(encoded.sampled, encoded.tokens)
+            perceiver.ledger.settle(Used.ENCODED)
             perception = perceiver.perceive()
             compute_ns = encoded.encode_ns + time.perf_counter_ns() - began
             if self._rate:
@@ -139,7 +138,7 @@ class Replay:
                 trigger_ns=trigger.stamp_ns,
                 log_time_ns=trigger.log_time_ns,
                 compute_ns=compute_ns,
-                window_tokens=window.tokens,
+                window_tokens=perceiver.window_tokens,
             )
 
     @property
@@ -152,21 +151,13 @@ class Replay:
     @property
     def counts(self) -> dict[str, int]:
         """What became of the images, as the node's diagnostics name it."""
-        counts = Counter(self._perceiver.counts)
-        counts.subtract(self._before)
-        fates = {
-            "received": counts["received"] + self._bad_images.total(),
-            "encoded": counts["encoded"],
-            "skipped_by_sampling": counts["skipped_by_sampling"],
-            "pending": counts["pending"],
-            "dropped.late_frame": counts["late_frame"],
-            "dropped.duplicate_stamp": counts["duplicate_stamp"],
-        }
-        return fates | {f"dropped.{cause}": count for cause, count in sorted(self._bad_images.items())}
+        seen = self._perceiver.account().since(self._before)
+        return self._read.followed_by(seen).to_json(_ALWAYS_TOLD)
 
     def _frames(self) -> Iterator[RecordedFrame]:
         def count(cause: str, message: str) -> None:
-            self._bad_images[cause] += 1
+            self._read.receive()
+            self._read.settle(Decoding.of(cause))
 
         for frame in read_bag_frames(
             self._bag,
@@ -176,6 +167,7 @@ class Replay:
             on_bad_image=count,
         ):
             self.frames_read += 1
+            self._read.receive()
             first_ns = self.span_ns[0] if self.span_ns else frame.stamp_ns
             self.span_ns = (first_ns, frame.stamp_ns)
             yield frame

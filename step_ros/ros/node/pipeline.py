@@ -180,12 +180,7 @@ class Pipeline:
         configs = {task: head.config for task, head in chosen.items()}
         for camera in self.cameras.values():
             camera.set_heads({**before, **configs})
-
-        def change_over() -> None:
-            for name, perceiver in self.perceivers.items():
-                perceiver.adopt(prepared[name])
-
-        self.worker.call(change_over)
+        self.worker.adopt(prepared)
         for camera in self.cameras.values():
             camera.set_heads(configs)
         self._heads = dict(heads)
