@@ -30,9 +30,8 @@ from step_ros.ros.messages import nanoseconds_of
 from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.runs.moments import Heard, Moment, Moments, heard_direction
 from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
-from step_ros.runs.replay_run import usable_truth
 from step_ros.runs.run import LIVE, Run, RunTask
-from step_ros.runs.truth import read_truth_csv
+from step_ros.runs.truth import read_truth_csv, usable_truth
 from step_ros.scores.timeline import TruthTimeline
 
 RECORDING = "recording.mcap"

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from step_ros.perception.ledger import DROPPED, Ledger, Used
+from step_ros.perception.ledger import DROPPED, Fate, Ledger, Used
 from step_ros.ros.listener import HeardTask, Listener
 from step_ros.scores.timeline import UNLABELLED
 from step_ros.scores.updates import latencies_ms, rate_hz
@@ -147,7 +147,8 @@ def _frames(listener: Listener) -> Text:
     values = listener.values()
     frames = Ledger.from_json(values)
     parts = [f"{frames.received} received"] if frames.received else []
-    told = [fate for group in (Used, *DROPPED) for fate in group if frames[fate]]
+    groups: tuple[type[Fate], ...] = (Used, *DROPPED)
+    told = [fate for group in groups for fate in group if frames[fate]]
     parts += [f"{frames[fate]} {fate.word.replace('_', ' ')}" for fate in told]
     if values.get("lost_before_receipt", "0") != "0":
         parts.append(f"{values['lost_before_receipt']} lost before receipt")
