@@ -24,9 +24,9 @@ from rclpy.executors import SingleThreadedExecutor
 from step_ros.ros.demo import NODE, Scene, head_config, node_arguments
 from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from step_ros.ros.listener import PlannerClient
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.scores.updates import latencies_ms, percentile, rate_hz
 from step_ros.shared_files import shared_folder
 

@@ -31,9 +31,9 @@ from vision_msgs.msg import Classification
 from step_ros.ros.demo import Scene, head_config
 from step_ros.ros.demo_summary import frame_counts, unaccounted_received, versions
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.scores.updates import percentile
 from step_ros.shared_files import shared_folder
 
