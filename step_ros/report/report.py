@@ -163,7 +163,11 @@ def render(
 def _perceiver(run: Run) -> Perceiver:
     """The run's own pipeline; PyTorch runs the backbone, which is needed once and tells its attention."""
     settings = read_settings(
-        models=run.facts["models"], backbone=run.facts["backbone_folder"], engine="eager"
+        models=run.facts["models"],
+        tasks=list(run.tasks),
+        window_seconds=run.clip.window_seconds,
+        backbone=run.facts["backbone_folder"],
+        engine="eager",
     )
     return settings.load()
 

@@ -35,7 +35,7 @@ from step_ros.runs.run import (
     update_line,
     write_run,
 )
-from step_ros.runs.settings import NODE, ReplaySettings
+from step_ros.runs.settings import ReplaySettings
 from step_ros.runs.truth import TruthError, check_truth, read_truth_csv, read_truth_topics
 from step_ros.runs.writers.bag import PredictionBag
 from step_ros.scores.updates import TruthTimeline
@@ -122,10 +122,11 @@ def replay_to_folder(
             truth=truth,
         )
         clips = ReplayClips(perceiver, truth, span_ns[1])
+        node = f"{settings.node}/{topic.camera}" if topic.camera else settings.node
         replay = Replay(bag, topic.name, perceiver, settings, rate=rate)
         started = time.perf_counter()
         with (
-            PredictionBag(out / PREDICTIONS_BAG, f"/{NODE}", heads, span_ns[0]) as predictions,
+            PredictionBag(out / PREDICTIONS_BAG, node, heads, span_ns[0]) as predictions,
             (out / PREDICTIONS_JSONL).open("w", encoding="utf-8") as lines,
             ExitStack() as stack,
         ):
