@@ -27,8 +27,8 @@ from step_ros.probes import HeadConfig, HeadError
 from step_ros.ros.frame_books import frame_counts
 from step_ros.ros.listener import Listener
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.runs.moments import Heard, Moment, Moments, heard_direction
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
 from step_ros.runs.run import LIVE, Run, RunTask
 from step_ros.runs.truth import read_truth_csv, usable_truth

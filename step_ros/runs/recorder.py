@@ -86,9 +86,12 @@ class RunRecorder:
         """Take the next moment."""
         self.run.updates.append(moment.update)
         self._lines.write(update_line(moment.update) + "\n")
+        frame_id, log_time_ns = moment.frame_id, moment.update.log_time_ns
         for announcement in moment.announcements:
-            self._predictions.write(
-                announcement, frame_id=moment.frame_id, log_time_ns=moment.update.log_time_ns
+            self._predictions.write(announcement, frame_id=frame_id, log_time_ns=log_time_ns)
+        for direction in moment.update.directions:
+            self._predictions.write_direction(
+                direction, stamp_ns=moment.update.stamp_ns, frame_id=frame_id, log_time_ns=log_time_ns
             )
         for writer in self._writers:
             writer.add(moment)

@@ -11,8 +11,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
+from step_ros.perception.camera_names import camera_names
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.node.pipeline import camera_names
 
 
 @pytest.fixture(scope="module")

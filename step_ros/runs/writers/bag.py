@@ -9,6 +9,7 @@ from types import TracebackType
 
 from step_ros.frames.bags.messages import CLASSIFICATION, LABEL_INFO, classification, label_info
 from step_ros.frames.bags.writing import new_mcap_file
+from step_ros.perception import Direction
 from step_ros.perception.announcements import Announcement
 from step_ros.runs.run import RunTask
 
@@ -16,8 +17,9 @@ from step_ros.runs.run import RunTask
 class PredictionBag:
     """An mcap file of predictions; a context manager, and there is no file before it ends well.
 
-    Topics are the node's: ``<node>/<task>``, and latched ``<node>/<task>/stable`` and
-    ``<node>/<task>/labels``, with their QoS, which `ros2 bag play` offers again.
+    Topics are the node's, with their QoS, which `ros2 bag play` offers again: ``<node>/<task>``,
+    ``<node>/<task>/direction`` where labels have partners, and latched ``<node>/<task>/stable`` and
+    ``<node>/<task>/labels``.
 
     Args:
         path: of the file, which is replaced if it exists.
@@ -35,6 +37,8 @@ class PredictionBag:
             for task in tasks:
                 self._bag.add_topic(f"{node}/{task}/stable", CLASSIFICATION, latched=True)
             for task, described in tasks.items():
+                if described.symmetric_pairs:
+                    self._bag.add_topic(f"{node}/{task}/direction", CLASSIFICATION, latched=False)
                 self._bag.add_topic(f"{node}/{task}/labels", LABEL_INFO, latched=True)
                 info = label_info(described.labels, described.rejection_threshold, start_ns)
                 self._bag.write(f"{node}/{task}/labels", start_ns, info)
@@ -45,6 +49,13 @@ class PredictionBag:
         topic = f"{self._node}/{announcement.task}" + ("/stable" if announcement.stable else "")
         message = classification(announcement.results, announcement.stamp_ns, frame_id)
         self._bag.write(topic, log_time_ns, message)
+
+    def write_direction(
+        self, direction: Direction, *, stamp_ns: int, frame_id: str, log_time_ns: int
+    ) -> None:
+        """Add what the window of that stamp, read backwards, says of a label."""
+        message = classification(direction.results, stamp_ns, frame_id)
+        self._bag.write(f"{self._node}/{direction.task}/direction", log_time_ns, message)
 
     def __enter__(self) -> PredictionBag:
         return self
