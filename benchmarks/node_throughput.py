@@ -26,10 +26,10 @@ from step_ros.ros.demo import NODE, Scene, node_arguments
 from step_ros.ros.frame_books import frame_counts, unaccounted_received
 from step_ros.ros.listener import Listener
 from step_ros.ros.live_run import head_config
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
 from step_ros.runs.moments import Heard
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.runs.recorder import versions
 from step_ros.scores.updates import rate_hz
 from step_ros.shared_files import shared_folder

@@ -33,9 +33,9 @@ from step_ros.ros.demo import Scene
 from step_ros.ros.frame_books import frame_counts, unaccounted_received
 from step_ros.ros.live_run import head_config
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildProcess
 from step_ros.ros.processes.environment import process_environment
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.runs.recorder import versions
 from step_ros.shared_files import shared_folder
 

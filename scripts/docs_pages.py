@@ -55,8 +55,8 @@ def interface_page() -> str:
         ImportError: there is no ROS 2; the node's descriptions are ROS's.
     """
     sys.path.insert(0, str(ROOT))
-    from step_ros.ros.node.parameters import PARAMETERS
     from step_ros.ros.node.process import USAGE
+    from step_ros.runs.parameters import PARAMETERS
 
     usage, _, _ = USAGE.partition("\nparameters\n")
     rows = ["| parameter | default | values | set | |", "|---|---|---|---|---|"]

@@ -22,6 +22,8 @@ class Pipeline:
 
     params_file: Path | None = None
     """The node's parameter file; its defaults where there is none."""
+    node: str | None = None
+    """Full name of the node that is meant, such as /robot/perception, where the file speaks to several."""
     models: tuple[str, ...] | None = None
     """The heads: folders, bundled ones such as tabletop/object, or hub names."""
     backbone: str | None = None
@@ -55,8 +57,8 @@ def replay(
     Args:
         bag: a rosbag2 folder or file, mcap or sqlite3, with raw or compressed images.
         out: folder to write to.
-        image_topics: which cameras; may be left out where the bag has only one. With several, each has a
-            folder of its own below `out`.
+        image_topics: which cameras; may be left out where the bag has only one, or the parameter `cameras`
+            names them as the bag does. With several, each has a folder of its own below `out`.
         truth: prefix of the topics with the true labels, one a task.
         truth_csv: true segments instead: columns start and end, in seconds from the first image, and one a
             task.
@@ -87,7 +89,7 @@ def _replay(
 ) -> None:
     from step_ros.runs.metrics_table import metrics_table
     from step_ros.runs.recorder import MakeWriter
-    from step_ros.runs.replay import choose_image_topic
+    from step_ros.runs.replay import choose_image_topics
     from step_ros.runs.replay_run import TruthSource, replay_to_run
     from step_ros.runs.settings import read_settings
     from step_ros.runs.writers.rerun import RunRerun
@@ -99,13 +101,14 @@ def _replay(
     }
     if rate < 0:
         raise ValueError(f"--rate must not be negative, got {rate}")
-    topics = [choose_image_topic(bag, name) for name in image_topics or (None,)]
     changes = {name: value for name, value in vars(pipeline).items() if name != "params_file"}
     settings = read_settings(pipeline.params_file, **changes)
+    topics = choose_image_topics(bag, image_topics, settings)
     console.print(f"loading {', '.join(settings.models)}", highlight=False)
     perceiver = settings.load()
     for topic in topics:
-        folder = out if len(topics) == 1 else out / topic.name.strip("/").replace("/", "_")
+        part = topic.camera or topic.name.strip("/").replace("/", "_")
+        folder = out / part if topic.camera or len(topics) > 1 else out
         with ReplayProgress(console, topic.name, topic.count) as progress:
             metrics = replay_to_run(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),

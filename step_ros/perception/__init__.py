@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from step_ros.perception.prediction import UNKNOWN, Perception, Prediction
     from step_ros.perception.stable_labels import StableLabels
     from step_ros.perception.token_window import TokenWindow
+    from step_ros.perception.window_pass import WindowPass
     from step_ros.perception.worker import Latency, PerceptionWorker
 else:
     __getattr__ = names_on_demand(__name__)
@@ -34,5 +35,6 @@ __all__ = [
     "StableLabel",
     "StableLabels",
     "TokenWindow",
+    "WindowPass",
     "draw_overlay",
 ]

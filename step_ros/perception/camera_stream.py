@@ -10,7 +10,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from step_ros.frames import Frame, Sampled
+from step_ros.perception.ledger import ByDesign, Inference, Ledger, LostUpdate, Overload, UnderWay
 from step_ros.perception.perceiver import Perceiver
+from step_ros.perception.prepared_heads import PreparedHeads
 from step_ros.perception.rate_limit import is_due
 
 _LATENCIES_KEPT = 1000
@@ -41,8 +43,8 @@ class CameraStream:
         self.waiting: deque[Sampled] = deque()
         self.encoding = 0
         """Frames that are in the backbone now."""
-        self.fates: Counter[str] = Counter()
-        self.errors: dict[str, str] = {}
+        self.lost_updates: Counter[LostUpdate] = Counter()
+        self.errors: dict[Inference | LostUpdate, str] = {}
         """The last message of each kind of error."""
         self.last_update_ns: int | None = None
         """Stamp of the newest perception."""
@@ -53,22 +55,27 @@ class CameraStream:
     def submit(self, frame: Frame) -> bool:
         """Take the next frame; returns whether there is something to encode now."""
         sampled = self.perceiver.select(frame)
-        self.fates["received"] += 1
         self._arrival_ns[frame] = time.monotonic_ns()
         if sampled is None:
             return False
         self.waiting.append(sampled)
         if len(self.waiting) > self._queue_size:
             self.waiting.popleft()
-            self.fates["dropped_overload"] += 1
+            self.ledger.settle(Overload.BEFORE_ENCODING)
         return True
 
     def forget(self) -> None:
         """Drop what waits and empty the window."""
-        self.fates["dropped_by_reset"] += len(self.waiting)
+        self.ledger.settle(ByDesign.SKIPPED_BY_SAMPLING, len(self.waiting))
         self.waiting.clear()
         self.last_update_ns = None
         self.perceiver.reset()
+
+    def adopt(self, prepared: PreparedHeads) -> None:
+        """Answer with other heads; what waits for another window than theirs is dropped."""
+        if prepared.clip != self.perceiver.clip:
+            self.forget()
+        self.perceiver.adopt(prepared)
 
     def is_due(self, stamp_ns: int, max_rate: float) -> bool:
         """Whether an update for that stamp would keep to `max_rate` a second; 0 is no limit."""
@@ -87,19 +94,12 @@ class CameraStream:
         return Latency(len(self._latencies_ms), float(p50), float(p99))
 
     @property
-    def counts(self) -> dict[str, int]:
-        """See `PerceptionWorker.counts`."""
-        sampling, fates = self.perceiver.counts, self.fates
-        return {
-            "received": fates["received"],
-            "encoded": fates["encoded"],
-            "inference_error": fates["inference_error"],
-            "skipped_by_sampling": sampling["skipped_by_sampling"] + fates["dropped_by_reset"],
-            "duplicate_stamp": sampling["duplicate_stamp"],
-            "late_frame": sampling["late_frame"],
-            "dropped_overload": fates["dropped_overload"],
-            "pending": sampling["pending"],
-            "waiting": len(self.waiting) + self.encoding,
-            "head_error": fates["head_error"],
-            "callback_error": fates["callback_error"],
-        }
+    def ledger(self) -> Ledger:
+        """Where the fates of frames are settled; see `Perceiver.ledger`."""
+        return self.perceiver.ledger
+
+    def account(self) -> Ledger:
+        """What became of the camera's frames."""
+        account = self.perceiver.account()
+        account.settle(UnderWay.WAITING, len(self.waiting) + self.encoding)
+        return account

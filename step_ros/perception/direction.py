@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from step_ros.perception.perceiver import Perceiver
-from step_ros.perception.prediction import Perception, Prediction
+from step_ros.perception.prediction import UNKNOWN, Perception, Prediction
 from step_ros.perception.rate_limit import is_due
 from step_ros.probes import Head
 
@@ -25,6 +25,12 @@ class Direction:
     """The probability of `partner` for the window played backwards."""
     confirmed: bool
     """Whether `partner` is the most probable label of the window played backwards."""
+
+    @property
+    def results(self) -> tuple[tuple[str, float], ...]:
+        """What is published of it: the label, led by `UNKNOWN` where it was not confirmed."""
+        said = ((self.label, self.confidence),)
+        return said if self.confirmed else ((UNKNOWN, 1 - self.confidence), *said)
 
 
 class DirectionCheck:

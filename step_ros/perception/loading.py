@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +16,10 @@ from step_ros.shared_files import shared_folder
 
 BACKBONE_FOLDER = "backbone"
 """A backbone in a folder of this name, beside its heads' folders, is found by itself."""
+
+
+ALL_TASKS = "all"
+"""As the only one of the tasks asked for: whatever there is a head for."""
 
 
 def load_perceiver(
@@ -85,6 +89,22 @@ def load_heads(names: Sequence[str | Path], *, device: str | torch.device) -> di
             )
         loaded[head.config.task] = head
     return loaded
+
+
+def chosen_tasks(heads: Mapping[str, Head], tasks: Sequence[str]) -> dict[str, Head]:
+    """The heads whose tasks are on.
+
+    Raises:
+        HeadError: there is no head for a task, or no task is on.
+    """
+    if list(tasks) == [ALL_TASKS]:
+        return dict(heads)
+    unknown = [task for task in tasks if task not in heads]
+    if unknown or not tasks:
+        raise HeadError(
+            f"tasks must be [{ALL_TASKS}] or some of {', '.join(heads)}, got [{', '.join(tasks)}]"
+        )
+    return {task: heads[task] for task in heads if task in tasks}
 
 
 def find_model(name: str | Path) -> str | Path:

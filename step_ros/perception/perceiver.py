@@ -4,41 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from step_ros.backbones import Backbone
-from step_ros.frames import ClipSpec, Frame, GridSampler, Sampled
+from step_ros.frames import Frame, GridSampler, Sampled
+from step_ros.perception.ledger import ByDesign, Clock, Fate, Inference, Ledger, UnderWay, Used
 from step_ros.perception.prediction import Perception, Prediction
-from step_ros.perception.token_window import TokenWindow
-from step_ros.probes import Head, HeadError, StreamingHeads
+from step_ros.perception.prepared_heads import PreparedHeads, common_window
+from step_ros.perception.window_pass import WindowPass
+from step_ros.probes import Head, StreamingHeads
 from step_ros.probes.streaming.heads import DEFAULT_MEMORY_LIMIT_MB
 
-
-@dataclass(frozen=True)
-class PreparedHeads:
-    """Heads that are ready to take a perceiver over; see `Perceiver.prepare`."""
-
-    heads: dict[str, Head]
-    """By task."""
-    clip: ClipSpec
-    """The window that they see."""
-    streaming: StreamingHeads
-    """With what was in the window when they were prepared."""
-    newest_index: int | None
-    """Grid index of the newest tokens that they have seen."""
+_SAMPLING_FATES: dict[str, Fate] = {
+    "skipped_by_sampling": ByDesign.SKIPPED_BY_SAMPLING,
+    "late_frame": Clock.LATE_FRAME,
+    "duplicate_stamp": Clock.DUPLICATE_STAMP,
+}
+"""What `GridSampler.counts` counts."""
 
 
 class Perceiver:
     """Encodes each frame that the time grid picks exactly once, and lets every head read the same tokens.
 
-    `push` does everything. `PerceptionWorker` takes its parts apart, to give way under load and to encode
-    the frames of several cameras in one pass: `select` is cheap, `encode` costs one backbone pass and then
-    `take`, what the frame adds to the streaming heads; `perceive` costs one pass of every head that does not
-    stream; `look_ahead` is for when there is nothing else to do.
+    `push` is one tick, from a frame to what is said of it. `PerceptionWorker` and `Replay` walk the same
+    steps in the same order, but encode several frames in one pass of the backbone: `select` is cheap, and so
+    is `take` beside that pass; `perceive` costs one pass of every head that does not stream; `look_ahead` is
+    for when there is nothing else to do. Who walks them one by one settles in `ledger` what became of the
+    frames that `select` gave.
 
     Args:
         backbone: the backbone that all heads were trained on.
@@ -69,16 +64,14 @@ class Perceiver:
         heads_memory_mb: float = DEFAULT_MEMORY_LIMIT_MB,
     ) -> None:
         self.backbone = backbone
+        self.ledger = Ledger()
+        """Of the frames that came; what the time grid did with them, and the sum, is in `account`."""
         self._heads_mode, self._heads_memory_mb = heads_mode, heads_memory_mb
-        self._max_held = max_held
         self.heads = dict(heads)
-        self.clip = self._check_heads(self.heads, window_seconds)
+        self.clip = common_window(self.heads, backbone.identity, window_seconds)
         self._sampler = GridSampler(self.clip)
-        self._window = self._new_window(self.clip)
-        self._streaming = self._stream(self.heads)
-        self._generation = 0
-        self._newest_stamp_ns = 0
-        self._fates: Counter[str] = Counter(received=0, encoded=0, inference_error=0)
+        self._window = WindowPass(self.clip, backbone.num_patches, backbone.dim, max_held=max_held)
+        self._streaming = self._stream(self.heads, self.max_held)
 
     @property
     def streaming_tasks(self) -> tuple[str, ...]:
@@ -91,66 +84,57 @@ class Perceiver:
         return self._streaming.memory_bytes / 2**20
 
     def push(self, frame: Frame) -> Perception | None:
-        """Take the next frame; return a perception when the grid moved on and the window is whole."""
+        """One tick: take the next frame, and say what there is to say of the window that ends with it.
+
+        Returns:
+            Every task's answer; None while the frame's step of the grid goes on, or the window is not whole.
+
+        Raises:
+            Exception: of the backbone or a head; the frame is counted as lost, and held over.
+        """
         sampled = self.select(frame)
         if sampled is None:
             return None
-        self.encode(sampled)
+        try:
+            tokens = self.backbone.encode(sampled.frame.rgb[None])[0]  # P D, the only pass it ever gets
+            self.take(sampled, tokens)
+        except Exception:
+            self.ledger.settle(Inference.INFERENCE_ERROR)
+            raise
+        self.ledger.settle(Used.ENCODED)
         perception = self.perceive()
         self.look_ahead()
         return perception
 
     def select(self, frame: Frame) -> Sampled | None:
         """Take the next frame; return the one, if any, that has just become final for its grid time."""
-        sampled = self._sampler.push(frame)
-        self._fates["received"] += 1
-        return sampled
-
-    def encode(self, sampled: Sampled) -> None:
-        """Encode a selected frame and put its tokens into the window: the one backbone pass it ever gets.
-
-        An exception in the backbone or a head is counted and passed on; the window then misses the frame.
-        """
-        try:
-            tokens = self.backbone.encode(sampled.frame.rgb[None])[0]  # P D
-        except Exception:
-            self._fates["inference_error"] += 1
-            raise
-        self.take(sampled, tokens)
+        self.ledger.receive()
+        return self._sampler.push(frame)
 
     def take(self, sampled: Sampled, tokens: Tensor) -> None:
-        """Put the tokens (P, D) of a selected frame into the window.
+        """Put the tokens (P, D) of a selected frame into the window and the streaming heads.
 
-        A frame of a new generation (time jumped, or `reset`) starts an empty window. An exception in a head
-        is counted and passed on; the window then misses the frame.
+        A frame of a new generation (time jumped, or `reset`) starts an empty window. After an exception in a
+        head the window misses the frame.
         """
         # By name here: a thread that hangs in a head must not write to what `start_over` has put there since.
         window, streaming = self._window, self._streaming
-        if sampled.generation != self._generation:
-            window.reset()
+        if window.restart_if_jumped(sampled):
             streaming.reset()
-            self._generation = sampled.generation
-        try:
-            streaming.push(sampled.grid_index, tokens)
-        except Exception:
-            self._fates["inference_error"] += 1
-            raise
-        window.put(sampled.grid_index, tokens)
-        self._newest_stamp_ns = sampled.frame.stamp_ns
-        self._fates["encoded"] += 1
+        streaming.push(sampled.grid_index, tokens)
+        window.put(sampled, tokens)
 
     def perceive(self) -> Perception | None:
         """Every head's answer for the window; None while the window is not whole."""
-        oldest = self._window.oldest_index
-        answers = self._streaming.probabilities() if self._window.is_whole() else None
-        if answers is None or oldest is None:
+        window = self._window
+        answers = self._streaming.probabilities() if window.tokens.is_whole() else None
+        if answers is None or window.start_ns is None:
             return None
-        predictions = {task: self._prediction(task, answer) for task, answer in answers.items()}
         return Perception(
-            stamp_ns=self._newest_stamp_ns,
-            window_start_ns=self.clip.grid_time_ns(oldest),
-            predictions=predictions,
-            held_positions=self._window.held_positions(),
+            stamp_ns=window.newest_stamp_ns,
+            window_start_ns=window.start_ns,
+            predictions={task: self._prediction(task, answer) for task, answer in answers.items()},
+            held_positions=window.tokens.held_positions(),
         )
 
     def look_ahead(self) -> None:
@@ -159,7 +143,7 @@ class Perceiver:
 
     def window_tokens(self) -> Tensor | None:
         """The window's tokens (T, P, D), oldest first; None while it is not whole."""
-        return self._window.tokens()
+        return self._window.tokens.tokens()
 
     def read_backwards(self, tasks: Collection[str]) -> dict[str, Prediction]:
         """What heads say of the window with its frames in reverse order.
@@ -190,23 +174,24 @@ class Perceiver:
 
     @max_held.setter
     def max_held(self, value: int | None) -> None:
-        most = self.clip.num_frames - 1
-        if value is not None and not 0 <= value <= most:
-            raise ValueError(f"max_held must be from 0 to T - 1 = {most}, got {value}")
-        self._max_held = value
-        self._window.max_held = self.clip.num_frames // 2 if value is None else value
-        if self._window.max_held > self._streaming.longest_gap:
+        self._window.max_held = value
+        if self.max_held > self._streaming.longest_gap:
             # They have begun anew after gaps that now are none.
-            self._streaming.longest_gap = self._window.max_held
             self._streaming.reset()
-            for grid_index, tokens in self._window.kept():
+            self._streaming.longest_gap = self.max_held
+            for grid_index, tokens in self._window.tokens.kept():
                 self._streaming.push(grid_index, tokens)
-        self._streaming.longest_gap = self._window.max_held
+        self._streaming.longest_gap = self.max_held
 
     @property
     def held_positions(self) -> int | None:
         """How many positions of the window show older tokens; None while the window is not whole."""
-        return self._window.held_positions() if self._window.is_whole() else None
+        tokens = self._window.tokens
+        return tokens.held_positions() if tokens.is_whole() else None
+
+    def new_window(self) -> WindowPass:
+        """An empty window like the one that the heads see, for who looks at frames without asking them."""
+        return self._window.emptied()
 
     def prepare(
         self,
@@ -226,12 +211,14 @@ class Perceiver:
             HeadError: they do not fit each other or the backbone; nothing has changed.
             ValueError: `window_seconds` makes no sense with their T.
         """
-        clip = self._check_heads(heads, window_seconds)
-        if self._max_held is not None and self._max_held >= clip.num_frames:
+        clip = common_window(heads, self.backbone.identity, window_seconds)
+        asked = self._window.asked_max_held
+        if asked is not None and asked >= clip.num_frames:
             raise ValueError(
-                f"max_held is {self._max_held}, but these heads see {clip.num_frames} frames; lower it first"
+                f"max_held is {asked}, but these heads see {clip.num_frames} frames; lower it first"
             )
-        streaming = self._stream(heads)
+        same_length = clip.num_frames == self.clip.num_frames
+        streaming = self._stream(heads, self.max_held if same_length else None)
         known = list(kept) if clip == self.clip else []
         for grid_index, tokens in known:
             streaming.push(grid_index, tokens)
@@ -239,48 +226,34 @@ class Perceiver:
 
     def kept(self) -> list[tuple[int, Tensor]]:
         """Grid index and tokens (P, D) of everything in the window, oldest first."""
-        return self._window.kept()
+        return self._window.tokens.kept()
 
     def adopt(self, prepared: PreparedHeads) -> None:
         """Answer with other heads from here on.
 
-        If they see another window than those before, it starts empty.
+        If they see another window than those before, it starts empty, and frames that `select` gave before
+        are none of its.
         """
-        self.heads = prepared.heads
-        self._streaming = prepared.streaming
         if prepared.clip != self.clip:
             self._sampler.reset()
             counts, restarts = self._sampler.counts, self._sampler.restarts
             self.clip = prepared.clip
             self._sampler = GridSampler(self.clip)
             self._sampler.counts, self._sampler.restarts = counts, restarts
-            self._window = self._new_window(self.clip)
-            self._streaming.longest_gap = self._window.max_held
-            self._streaming.reset()
-            return
-        self._streaming.longest_gap = self._window.max_held
-        kept = self._window.kept()
-        if prepared.newest_index is None or not kept or prepared.newest_index < kept[0][0] - 1:
-            self._streaming.reset()
-            missing = kept
-        else:
-            missing = [(index, tokens) for index, tokens in kept if index > prepared.newest_index]
-            if not missing and kept[-1][0] != prepared.newest_index:  # the window began anew, earlier in time
-                self._streaming.reset()
-                missing = kept
-        for grid_index, tokens in missing:
-            self._streaming.push(grid_index, tokens)
+            self._window = self._window.emptied(self.clip)
+        self.heads = prepared.heads
+        self._streaming = prepared.catch_up(self._window)
 
     def start_over(self) -> None:
         """Replace everything that a thread which hangs in here may still write to; the counts go on."""
         self._sampler.reset()
-        self._window = self._new_window(self.clip)
-        self._streaming = self._stream(self.heads)
+        self._window = self._window.emptied()
+        self._streaming = self._stream(self.heads, self.max_held)
 
     def reset(self) -> None:
         """Forget all frames and start with an empty window; the counts go on."""
         self._sampler.reset()
-        self._window.reset()
+        self._window.tokens.reset()
         self._streaming.reset()
 
     def warm_up(self, batch: int = 1) -> None:
@@ -298,60 +271,31 @@ class Perceiver:
         self._streaming.probabilities()
         self.reset()
 
-    @property
-    def counts(self) -> Counter[str]:
-        """What became of the frames.
+    def account(self) -> Ledger:
+        """What became of the frames, what the time grid did with them included.
 
-        With `push`, received = encoded + inference_error + skipped_by_sampling + duplicate_stamp +
-        late_frame + pending. With `select` and `encode` apart, the caller has those that wait to be encoded.
+        With `push` the books balance. With its steps apart, who walks them has the frames that wait to be
+        encoded.
         """
-        return Counter({**self._fates, **self._sampler.counts, "pending": self._sampler.pending})
+        counts = {_SAMPLING_FATES[name]: count for name, count in self._sampler.counts.items()}
+        sampling = Ledger(counts={**counts, UnderWay.PENDING: self._sampler.pending})
+        return self.ledger.followed_by(sampling)
 
     @property
     def restarts(self) -> Counter[str]:
         """How often time jumped: stamp_jumped_back, stamp_jumped_ahead."""
         return Counter(self._sampler.restarts)
 
-    def _check_heads(self, heads: Mapping[str, Head], window_seconds: float | None) -> ClipSpec:
-        """The window that all these heads see, after making sure that they fit."""
-        clip = _common_clip(heads)
-        for head in heads.values():
-            head.check_backbone(self.backbone.identity)
-            head.eval()
-        return clip if window_seconds is None else replace(clip, window_seconds=window_seconds)
-
-    def _new_window(self, clip: ClipSpec) -> TokenWindow:
-        return TokenWindow(clip, self.backbone.num_patches, self.backbone.dim, max_held=self._max_held)
-
-    def _stream(self, heads: Mapping[str, Head]) -> StreamingHeads:
-        num_frames = next(iter(heads.values())).config.clip.num_frames
-        # Windows with a longer gap are not whole, so nothing before it is seen again.
-        gap = self._window.max_held if self._window.clip.num_frames == num_frames else None
+    def _stream(self, heads: Mapping[str, Head], longest_gap: int | None) -> StreamingHeads:
         return StreamingHeads(
             heads,
             mode=self._heads_mode,
             memory_limit_mb=self._heads_memory_mb,
             least_saving=1.0,
-            longest_gap=gap,
+            # Windows with a longer gap are not whole, so nothing before it is seen again.
+            longest_gap=longest_gap,
         )
 
     def _prediction(self, task: str, probabilities: Tensor) -> Prediction:
         labels = self.heads[task].config.labels
         return Prediction(task, labels, probabilities.cpu().numpy().astype(np.float32))
-
-
-def _common_clip(heads: Mapping[str, Head]) -> ClipSpec:
-    """The window that all heads see."""
-    if not heads:
-        raise HeadError("a perceiver needs at least one head")
-    first, *others = heads.items()
-    for task, head in heads.items():
-        if head.config.task != task:
-            raise HeadError(f"the head given for task {task!r} answers {head.config.task!r}")
-    for task, head in others:
-        if head.config.clip != first[1].config.clip:
-            raise HeadError(
-                f"all heads must see the same window, but {first[0]!r} has {first[1].config.clip} "
-                f"and {task!r} has {head.config.clip}"
-            )
-    return first[1].config.clip

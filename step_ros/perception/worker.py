@@ -18,8 +18,10 @@ from torch import Tensor
 from step_ros.frames import Frame, Sampled
 from step_ros.perception.camera_stream import CameraStream, Latency
 from step_ros.perception.engine_keeper import EngineKeeper
+from step_ros.perception.ledger import Inference, Ledger, LostUpdate, Used
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prediction import Perception
+from step_ros.perception.prepared_heads import PreparedHeads
 
 __all__ = ["Latency", "PerceptionWorker"]
 
@@ -148,6 +150,21 @@ class PerceptionWorker:
             if not self._closed:
                 raise
 
+    def adopt(self, prepared: Mapping[str, PreparedHeads]) -> None:
+        """Let other heads answer, by camera, from the next update on.
+
+        Frames that wait for another window than theirs count as skipped_by_sampling.
+
+        Raises:
+            RuntimeError: the worker is closed.
+        """
+
+        def change_over() -> None:
+            for camera, heads in prepared.items():
+                self._streams[camera].adopt(heads)
+
+        self.call(change_over)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until nothing is left to do; return False if that took longer than `timeout` seconds."""
         with self._changed:
@@ -182,24 +199,27 @@ class PerceptionWorker:
     ) -> None:
         self.close()
 
-    def counts(self, camera: str = "") -> dict[str, int]:
-        """What became of a camera's frames, at one moment.
+    def account(self, camera: str = "") -> Ledger:
+        """What became of a camera's frames, at one moment: the books balance."""
+        with self._changed:
+            return self._streams[camera].account()
 
-        received = encoded + inference_error + skipped_by_sampling + duplicate_stamp + late_frame +
-        dropped_overload + pending + waiting. Beside these, ``head_error`` and ``callback_error`` count the
-        updates that were lost in a head or in `on_perception`, and ``hang`` the steps that were abandoned. A
-        head that fails as it looks ahead counts as well, and loses no update.
+    def lost_updates(self, camera: str = "") -> dict[LostUpdate, int]:
+        """How many updates were lost in a head, in `on_perception`, or in a step that was abandoned.
+
+        A head that fails as it looks ahead counts as well, and loses no update.
         """
         with self._changed:
-            return {**self._streams[camera].counts, "hang": self._hangs}
+            lost = self._streams[camera].lost_updates
+            return {**{cause: lost[cause] for cause in LostUpdate}, LostUpdate.HANG: self._hangs}
 
     def restarts(self, camera: str = "") -> Counter[str]:
         """How often time jumped: stamp_jumped_back, stamp_jumped_ahead."""
         with self._changed:
             return self._streams[camera].perceiver.restarts
 
-    def errors(self, camera: str = "") -> dict[str, str]:
-        """The last message of each kind of error: inference_error, head_error, callback_error, hang."""
+    def errors(self, camera: str = "") -> dict[Inference | LostUpdate, str]:
+        """The last message of each kind of error that has occurred."""
         with self._changed:
             return dict(self._streams[camera].errors)
 
@@ -226,15 +246,21 @@ class PerceptionWorker:
     def _run(self, epoch: int) -> None:
         try:
             while self._next_turn(epoch):
-                encoded = self._encode_waiting(epoch)
-                for camera, newest in encoded.items():
-                    self._update(epoch, camera, newest)
-                self._look_ahead(epoch, encoded)
-                with self._current(epoch):
-                    self._busy, self._step = False, None
-                    self._changed.notify_all()
+                self._tick(epoch)
         except _SupersededError:
             return
+
+    def _tick(self, epoch: int) -> None:
+        """`Perceiver.push` of all cameras at once: what waits is encoded, and the heads say their answers."""
+        encoded = self._encode_waiting(epoch)
+        for camera, newest in encoded.items():
+            perception = self._perceive(epoch, camera, newest)
+            if perception is not None:
+                self._deliver(epoch, camera, perception)
+        self._look_ahead(epoch, encoded)
+        with self._current(epoch):
+            self._busy, self._step = False, None
+            self._changed.notify_all()
 
     @contextmanager
     def _current(self, epoch: int, step: str = "") -> Iterator[None]:
@@ -303,7 +329,7 @@ class PerceptionWorker:
             except Exception as error:
                 with self._current(epoch):
                     for camera in cameras:
-                        self._note(camera, "inference_error", error)
+                        self._note(camera, Inference.INFERENCE_ERROR, error)
                 continue
             # In memory of their own: a camera that pauses must not hold on to the whole batch.
             tokens.update(zip(cameras, encoded if len(cameras) == 1 else map(_own, encoded), strict=True))
@@ -312,43 +338,47 @@ class PerceptionWorker:
     def _take(self, epoch: int, camera: str, sampled: Sampled, tokens: Tensor | None) -> bool:
         """Put tokens into a camera's window, and settle the frame's fate; returns whether it is encoded."""
         stream = self._streams[camera]
-        fate = "inference_error"
+        fate: Used | Inference = Inference.INFERENCE_ERROR
         with self._current(epoch, "heads"):
             pass
         if tokens is not None:
             try:
                 stream.perceiver.take(sampled, tokens)
-                fate = "encoded"
+                fate = Used.ENCODED
             except Exception as error:
                 with self._current(epoch):
-                    self._note(camera, fate, error)
+                    self._note(camera, Inference.INFERENCE_ERROR, error)
         with self._current(epoch):
             stream.encoding = 0
-            stream.fates[fate] += 1
-        return fate == "encoded"
+            stream.ledger.settle(fate)
+        return fate is Used.ENCODED
 
-    def _update(self, epoch: int, camera: str, newest: Sampled) -> None:
-        """Run the heads and deliver what they say."""
+    def _perceive(self, epoch: int, camera: str, newest: Sampled) -> Perception | None:
+        """What the heads say, if an update is due and they do."""
         stream = self._streams[camera]
         with self._current(epoch, "heads"):
             if not stream.is_due(newest.frame.stamp_ns, self.max_update_rate):
-                return
+                return None
         try:
             perception = stream.perceiver.perceive()
         except Exception as error:
             with self._current(epoch):
-                self._note(camera, "head_error", error)
-            return
+                self._note(camera, LostUpdate.HEAD_ERROR, error)
+            return None
+        with self._current(epoch):
+            if perception is not None:
+                stream.last_update_ns = perception.stamp_ns
+                stream.note_latency(newest.frame)
+        return perception
+
+    def _deliver(self, epoch: int, camera: str, perception: Perception) -> None:
         with self._current(epoch, "callback"):
-            if perception is None:
-                return
-            stream.last_update_ns = perception.stamp_ns
-            stream.note_latency(newest.frame)
+            pass
         try:
             self._on_perception(camera, perception)
         except Exception as error:
             with self._current(epoch):
-                self._note(camera, "callback_error", error)
+                self._note(camera, LostUpdate.CALLBACK_ERROR, error)
 
     def _look_ahead(self, epoch: int, cameras: Iterable[str]) -> None:
         """Once all have their answers: do what can be done before their next frames come."""
@@ -359,17 +389,18 @@ class PerceptionWorker:
                 self._streams[camera].perceiver.look_ahead()
             except Exception as error:
                 with self._current(epoch):
-                    self._note(camera, "head_error", error)
+                    self._note(camera, LostUpdate.HEAD_ERROR, error)
 
-    def _note(self, camera: str, kind: str, error: Exception) -> None:
+    def _note(self, camera: str, kind: Inference | LostUpdate, error: Exception) -> None:
         """With the lock held."""
         stream = self._streams[camera]
         message = f"{type(error).__name__}: {error}"
         if stream.errors.get(kind) != message:  # one that comes with every frame must not flood the log
-            _LOG.error("%s: %s", kind, message, exc_info=error)
+            word = kind.value if isinstance(kind, LostUpdate) else kind.word
+            _LOG.error("%s: %s", word, message, exc_info=error)
         stream.errors[kind] = message
-        if kind != "inference_error":  # that one is a frame's fate, counted as the frame is
-            stream.fates[kind] += 1
+        if isinstance(kind, LostUpdate):  # the other is a frame's fate, settled as the frame is
+            stream.lost_updates[kind] += 1
 
     # ---- in the watchdog's thread
 
@@ -398,9 +429,9 @@ class PerceptionWorker:
         message = f"the {step} did not answer within {seconds:.1f} s"
         _LOG.error("hang: %s; perception goes on in a new thread, with empty windows", message)
         for stream in self._streams.values():
-            stream.fates["inference_error"] += stream.encoding
+            stream.ledger.settle(Inference.INFERENCE_ERROR, stream.encoding)
             stream.encoding = 0
-            stream.errors["hang"] = message
+            stream.errors[LostUpdate.HANG] = message
             stream.perceiver.start_over()
         if step == "engine":
             self._keeper.hung(seconds)

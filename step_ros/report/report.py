@@ -112,7 +112,7 @@ def write_report(
         look,
         cost,
         notes,
-        title=Path(run.recording).name if run.recording else folder.resolve().name,
+        title=Path(run.recording).name if run.said_by == REPLAY else folder.resolve().name,
     )
     path = folder / REPORT
     path.write_text(page, encoding="utf-8")
@@ -171,7 +171,9 @@ def render(
 
 def _perceiver(run: Run) -> Perceiver:
     """The run's own pipeline; PyTorch runs the backbone, which is needed once and tells its attention."""
-    settings = read_settings(models=run.settings["models"], backbone=run.settings["backbone"], engine="eager")
+    names = ("models", "backbone", "tasks", "window_seconds", "max_held")
+    own = {name: run.settings[name] for name in names if name in run.settings}
+    settings = read_settings(**own, engine="eager")
     return settings.load()
 
 

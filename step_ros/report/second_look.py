@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from step_ros.backbones.cls_attention import cls_attention
 from step_ros.frames import RecordedFrame, read_bag_frames
-from step_ros.perception import Perceiver, TokenWindow
+from step_ros.perception import Perceiver, WindowPass
 from step_ros.probes import HeadError
 from step_ros.probes.attention_map import attention_map
 from step_ros.runs.ahead import ahead
@@ -123,23 +122,20 @@ def look_again(
     found = SecondLook(embeddings=[PairEmbeddings(task, pair) for task, pair in pairs])
     film = _Film(run)
     plans = [_plan(run, task, pair) for task, pair in pairs]
-    window = TokenWindow(clip, perceiver.backbone.num_patches, perceiver.backbone.dim)
-    shown: deque[tuple[int, Rgb]] = deque(maxlen=clip.num_frames)
-    generation = None
+    window = perceiver.new_window()
+    pictures: dict[int, Rgb] = {}  # by place on the grid, of the tokens in the window
     perceiver.reset()
     frames = _counted(read_bag_frames(bag, topic, grid=clip), on_frame)
     for encoded in ahead(encoded_frames(frames, perceiver), 4 * BATCH):
         sampled = encoded.sampled
-        if sampled.generation != generation:
-            window.reset()
-            shown.clear()
-            generation = sampled.generation
-        window.put(sampled.grid_index, encoded.tokens)
-        shown.append((sampled.grid_index, sampled.frame.rgb))
+        window.restart_if_jumped(sampled)
+        window.put(sampled, encoded.tokens)
+        pictures[sampled.grid_index] = sampled.frame.rgb
+        pictures = {index: pictures[index] for index, _ in window.tokens.kept()}
         film.offer(sampled.frame.stamp_ns, sampled.frame.rgb)
         middle_ns = clip.grid_time_ns(sampled.grid_index) - (clip.num_frames - 1) * clip.step_ns // 2
         for plan, embeddings in zip(plans, found.embeddings, strict=True):
-            plan.look(middle_ns, window, shown, perceiver, embeddings, found.attention)
+            plan.look(middle_ns, window, pictures, perceiver, embeddings, found.attention)
     found.film = film.frames()
     found.embeddings = [e for e in found.embeddings if set(e.labels) == set(e.pair)]
     return found
@@ -186,8 +182,8 @@ class _Plan:
     def look(
         self,
         middle_ns: int,
-        window: TokenWindow,
-        shown: deque[tuple[int, Rgb]],
+        window: WindowPass,
+        pictures: Mapping[int, Rgb],
         perceiver: Perceiver,
         embeddings: PairEmbeddings,
         examples: list[AttentionExample],
@@ -201,7 +197,7 @@ class _Plan:
         is_example = wanted is not None and middle_ns >= wanted
         if not is_example and middle_ns < self.next_ns.get(label, 0):
             return
-        tokens = window.tokens()
+        tokens = window.tokens.tokens()
         if tokens is None:
             return
         head = perceiver.heads[self.task]
@@ -215,11 +211,14 @@ class _Plan:
             embeddings.labels.append(label)
             embeddings.before.append(_numpy(tokens.float().mean((0, 1))))
             embeddings.after.append(_numpy(pooled.embedding[0]))
-        if is_example and len(shown) == perceiver.clip.num_frames:
+        if is_example:
             del self.examples[label]
             with torch.inference_mode():
                 said = head.config.labels[int(head.step.classifier(pooled.embedding)[0].argmax())]
-            examples.append(_example(self.task, label, said, pooled.weights[0], list(shown), perceiver))
+            shown = _shown(window, pictures)
+            examples.append(
+                _example(self.task, label, said, pooled.weights[0], shown, window.newest_stamp_ns, perceiver)
+            )
 
 
 def _plan(run: Run, task: str, pair: tuple[str, str]) -> _Plan:
@@ -235,17 +234,27 @@ def _plan(run: Run, task: str, pair: tuple[str, str]) -> _Plan:
     return _Plan(task, segments, stride_ns, examples)
 
 
+def _shown(window: WindowPass, pictures: Mapping[int, Rgb]) -> list[Rgb]:
+    """The picture at each position of a whole window; where one is held, that is the next older one."""
+    oldest, newest = window.tokens.oldest_index, window.tokens.newest_index
+    assert oldest is not None and newest is not None
+    return [
+        pictures[max(index for index in pictures if index <= place)] for place in range(oldest, newest + 1)
+    ]
+
+
 def _example(
     task: str,
     label: str,
     said: str,
     weights: Tensor,
-    shown: list[tuple[int, Rgb]],
+    shown: Sequence[Rgb],
+    stamp_ns: int,
     perceiver: Perceiver,
 ) -> AttentionExample:
     clip, backbone = perceiver.clip, perceiver.backbone
     positions = np.linspace(0, clip.num_frames - 1, min(_EXAMPLE_FRAMES, clip.num_frames)).round().astype(int)
-    frames = [shown[position][1] for position in positions]
+    frames = [shown[position] for position in positions]
     height, width = backbone.image_size
     patch = backbone.tower.patch_size
     grid = (len(frames), height // patch, width // patch)
@@ -257,7 +266,7 @@ def _example(
         task=task,
         label=label,
         said=said,
-        stamp_ns=clip.grid_time_ns(shown[-1][0]),
+        stamp_ns=stamp_ns,
         frames=[resized(frame, _EXAMPLE_WIDTH) for frame in frames],
         pooled=pooled,
         backbone=raw,

@@ -25,12 +25,12 @@ from step_ros.report.report import write_report
 from step_ros.ros.frame_books import unaccounted_frames
 from step_ros.ros.listener import Listener
 from step_ros.ros.live_run import ListenError, ListenOptions, head_config, listen
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.processes.child_process import ChildError, ChildProcess
 from step_ros.ros.processes.environment import process_environment
 from step_ros.ros.processes.stop_signals import Stopped, StopSignals
 from step_ros.ros.watch import Dashboard
 from step_ros.runs.metrics_table import metrics_table
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.runs.run import Run, read_run
 from step_ros.runs.writers.video import RunVideo
 from step_ros.shared_files import shared_folder

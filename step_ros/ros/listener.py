@@ -9,7 +9,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from vision_msgs.msg import Classification, LabelInfo
 
 from step_ros.frames.bags.labels import LabelChange, label_change
@@ -158,10 +158,17 @@ class Listener(Node):
             task.labels = [entry.class_name for entry in message.class_map]
             task.threshold = message.threshold
 
-        self.create_subscription(Classification, topic, on_update, RELIABLE)
+        self.create_subscription(Classification, topic, on_update, self._as_offered(topic))
         self.create_subscription(Classification, f"{topic}/stable", on_stable, LATCHED)
         self.create_subscription(Classification, f"{topic}/direction", on_direction, RELIABLE)
         self.create_subscription(LabelInfo, f"{topic}/labels", on_labels, LATCHED)
+
+    def _as_offered(self, topic: str) -> QoSProfile:
+        """Reliable, unless a publisher offers less: then nothing would be heard at all."""
+        offered = [each.qos_profile.reliability for each in self.get_publishers_info_by_topic(topic)]
+        if ReliabilityPolicy.BEST_EFFORT in offered:
+            return QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+        return RELIABLE
 
     def _listen_to_truth(self, task: str) -> None:
         changes = self.truth.setdefault(task, [])

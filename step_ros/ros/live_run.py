@@ -27,12 +27,11 @@ from step_ros.probes import HeadConfig, HeadError
 from step_ros.ros.frame_books import frame_counts
 from step_ros.ros.listener import Listener
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.runs.moments import Heard, Moment, Moments, heard_direction
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
-from step_ros.runs.replay_run import usable_truth
 from step_ros.runs.run import LIVE, Run, RunTask
-from step_ros.runs.truth import read_truth_csv
+from step_ros.runs.truth import read_truth_csv, usable_truth
 from step_ros.scores.timeline import TruthTimeline
 
 RECORDING = "recording.mcap"
@@ -96,7 +95,11 @@ class LiveRun:
     ) -> None:
         values = listener.values(camera)
         heads = _head_configs(settings.get("models", ()))
-        heard = [task for task in listener.tasks.values() if task.camera == camera]
+        order = values.get("tasks", "").split(", ")
+        heard = sorted(
+            (task for task in listener.tasks.values() if task.camera == camera),
+            key=lambda each: order.index(each.task) if each.task in order else len(order),
+        )
         self.run = Run(
             said_by=LIVE,
             recording=str((out / RECORDING).resolve()) if options.images else "",

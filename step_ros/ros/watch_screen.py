@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from step_ros.perception.ledger import DROPPED, Fate, Ledger, Used
 from step_ros.ros.listener import HeardTask, Listener
 from step_ros.scores.timeline import UNLABELLED
 from step_ros.scores.updates import latencies_ms, rate_hz
@@ -144,12 +145,11 @@ def _tasks(listener: Listener, bars: int) -> Table:
 def _frames(listener: Listener) -> Text:
     """Where the images went, and what runs on what."""
     values = listener.values()
-    counts = {
-        name: int(value)
-        for name, value in values.items()
-        if value.isdigit() and int(value) and (name in ("received", "encoded") or name.startswith("dropped."))
-    }
-    parts = [f"{count} {name.removeprefix('dropped.').replace('_', ' ')}" for name, count in counts.items()]
+    frames = Ledger.from_json(values)
+    parts = [f"{frames.received} received"] if frames.received else []
+    groups: tuple[type[Fate], ...] = (Used, *DROPPED)
+    told = [fate for group in groups for fate in group if frames[fate]]
+    parts += [f"{frames[fate]} {fate.word.replace('_', ' ')}" for fate in told]
     if values.get("lost_before_receipt", "0") != "0":
         parts.append(f"{values['lost_before_receipt']} lost before receipt")
     text = Text("images  " + (", ".join(parts) or "none yet"))

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
 
 from step_ros.frames import BagError, Frame, RecordedFrame, image_topics, read_bag_frames
 from step_ros.frames.bags.storage import open_bag
-from step_ros.perception import Perceiver, Perception, TokenWindow
+from step_ros.perception import Direction, DirectionCheck, Perceiver, Perception
 from step_ros.perception.announcements import Announcement, Announcements
+from step_ros.perception.ledger import ByDesign, Clock, Decoding, Ledger, UnderWay, Used
+from step_ros.perception.rate_limit import is_due
 from step_ros.runs.ahead import ahead
 from step_ros.runs.encoded_frames import BATCH, encoded_frames
 from step_ros.runs.settings import ReplaySettings
+
+_ALWAYS_TOLD = (Used.ENCODED, ByDesign.SKIPPED_BY_SAMPLING, UnderWay.PENDING, *Clock)
+"""Fates that run.json names though no image met them: no replay is too slow, and few images are broken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +31,10 @@ class ReplayedUpdate:
     perception: Perception
     """Every task's answer."""
     announcements: list[Announcement]
-    """What it would have published."""
+    """What it would have published; first, if no label had come for too long, that the stable ones before
+    are taken back."""
+    directions: list[Direction]
+    """What the window read backwards says of them, if it was time for that."""
     frame: Frame
     """The window's newest image."""
     frame_id: str
@@ -49,6 +57,8 @@ class ImageTopic:
     """The topic."""
     count: int
     """How many messages the bag says there are."""
+    camera: str = ""
+    """The node's name for the camera; empty for a single one."""
 
 
 def choose_image_topic(bag: Path, wanted: str | None) -> ImageTopic:
@@ -71,6 +81,45 @@ def choose_image_topic(bag: Path, wanted: str | None) -> ImageTopic:
     return images[0]
 
 
+def choose_image_topics(bag: Path, wanted: Sequence[str], settings: ReplaySettings) -> list[ImageTopic]:
+    """The topics to replay, one after the other.
+
+    Cameras with names have a topic each: the wanted ones in the order of the names, or else the ones that the
+    node listens to, such as ``/front/image``.
+
+    Args:
+        bag: folder or file.
+        wanted: names; none for what there is.
+        settings: names the cameras.
+
+    Raises:
+        BagError: as `choose_image_topic`, or there is not one topic for each named camera.
+    """
+    if settings.cameras == ("",):
+        return [choose_image_topic(bag, name) for name in wanted or (None,)]
+    names = ", ".join(settings.cameras)
+    if wanted:
+        if len(wanted) != len(settings.cameras):
+            raise BagError(
+                f"the cameras are {names}: name one topic for each of them, in this order, not {len(wanted)}"
+            )
+    else:
+        namespace = settings.node.rpartition("/")[0]
+        suffix = "" if settings.image_transport == "raw" else f"/{settings.image_transport}"
+        wanted = [f"{namespace}/{camera}/image{suffix}" for camera in settings.cameras]
+        there = list(image_topics(bag))
+        missing = [name for name in wanted if name not in there]
+        if missing:
+            raise BagError(
+                f"{bag} has no images on {', '.join(missing)}; with --image-topics, name the topics of the "
+                f"cameras {names}, in this order, out of {', '.join(there) or 'none'}"
+            )
+    return [
+        replace(choose_image_topic(bag, name), camera=camera)
+        for name, camera in zip(wanted, settings.cameras, strict=True)
+    ]
+
+
 class Replay:
     """One recording's images through a perceiver; iterate once, then read the counts.
 
@@ -82,7 +131,7 @@ class Replay:
         bag: folder or file.
         topic: its images.
         perceiver: the pipeline; it is reset.
-        settings: of the filter and the announcements.
+        settings: what is published of the pipeline's answers, and when.
         rate: seconds of the recording a second; 0 is as fast as can be.
     """
 
@@ -94,8 +143,8 @@ class Replay:
         self._perceiver = perceiver
         self._settings = settings
         self._rate = rate
-        self._bad_images: Counter[str] = Counter()
-        self._before: Counter[str] = Counter()
+        self._read = Ledger()  # of images that may be ahead of those which the perceiver has been given
+        self._before = Ledger()
         self._restarts_before: Counter[str] = Counter()
         self.frames_read = 0
         """Images decoded so far."""
@@ -105,21 +154,22 @@ class Replay:
     def __iter__(self) -> Iterator[ReplayedUpdate]:
         perceiver = self._perceiver
         perceiver.reset()
-        self._before = Counter(perceiver.counts)
+        self._before = perceiver.account()
         announcements = Announcements({task: head.config for task, head in perceiver.heads.items()})
+        direction_check = DirectionCheck()
+        staleness = _Staleness(self._settings, perceiver)
+        last_ns: int | None = None
+        max_rate = self._settings.max_update_rate
         self._restarts_before = Counter(perceiver.restarts)
         start = time.monotonic()
         first_ns: int | None = None
-        window = TokenWindow(perceiver.clip, perceiver.backbone.num_patches, perceiver.backbone.dim)
-        generation = 0
         for encoded in ahead(encoded_frames(self._frames(), perceiver), 4 * BATCH):
-            if encoded.sampled.generation != generation:
-                window.reset()
-                generation = encoded.sampled.generation
-            window.put(encoded.sampled.grid_index, encoded.tokens)
             trigger = encoded.trigger
             began = time.perf_counter_ns()
             perceiver.take(encoded.sampled, encoded.tokens)
+            perceiver.ledger.settle(Used.ENCODED)
+            if max_rate and not is_due(encoded.sampled.frame.stamp_ns, last_ns, max_rate):
+                continue
             perception = perceiver.perceive()
             compute_ns = encoded.encode_ns + time.perf_counter_ns() - began
             if self._rate:
@@ -128,18 +178,22 @@ class Replay:
                 time.sleep(max(0.0, due - time.monotonic()))
             if perception is None:
                 continue
+            last_ns = perception.stamp_ns
             frame = encoded.sampled.frame
+            lapsed_ns = staleness.lapsed_ns(trigger.log_time_ns)
+            withdrawn = announcements.withdraw(lapsed_ns) if lapsed_ns is not None else []
+            said = announcements.of(perception, top_k=self._settings.top_k, settings=self._settings.filter)
+            rate = self._settings.direction_max_rate
             yield ReplayedUpdate(
                 perception=perception,
-                announcements=announcements.of(
-                    perception, top_k=self._settings.top_k, settings=self._settings.filter
-                ),
+                announcements=withdrawn + said,
+                directions=direction_check.check(perception, perceiver, rate),
                 frame=frame,
                 frame_id=frame.frame_id if isinstance(frame, RecordedFrame) else "",
                 trigger_ns=trigger.stamp_ns,
                 log_time_ns=trigger.log_time_ns,
                 compute_ns=compute_ns,
-                window_tokens=window.tokens,
+                window_tokens=perceiver.window_tokens,
             )
 
     @property
@@ -152,21 +206,13 @@ class Replay:
     @property
     def counts(self) -> dict[str, int]:
         """What became of the images, as the node's diagnostics name it."""
-        counts = Counter(self._perceiver.counts)
-        counts.subtract(self._before)
-        fates = {
-            "received": counts["received"] + self._bad_images.total(),
-            "encoded": counts["encoded"],
-            "skipped_by_sampling": counts["skipped_by_sampling"],
-            "pending": counts["pending"],
-            "dropped.late_frame": counts["late_frame"],
-            "dropped.duplicate_stamp": counts["duplicate_stamp"],
-        }
-        return fates | {f"dropped.{cause}": count for cause, count in sorted(self._bad_images.items())}
+        seen = self._perceiver.account().since(self._before)
+        return self._read.followed_by(seen).to_json(_ALWAYS_TOLD)
 
     def _frames(self) -> Iterator[RecordedFrame]:
         def count(cause: str, message: str) -> None:
-            self._bad_images[cause] += 1
+            self._read.receive()
+            self._read.settle(Decoding.of(cause))
 
         for frame in read_bag_frames(
             self._bag,
@@ -176,6 +222,28 @@ class Replay:
             on_bad_image=count,
         ):
             self.frames_read += 1
+            self._read.receive()
             first_ns = self.span_ns[0] if self.span_ns else frame.stamp_ns
             self.span_ns = (first_ns, frame.stamp_ns)
             yield frame
+
+
+class _Staleness:
+    """When the node would have taken labels back, because none had come for too long.
+
+    Args:
+        settings: how long that is.
+        perceiver: whose labels they are.
+    """
+
+    def __init__(self, settings: ReplaySettings, perceiver: Perceiver) -> None:
+        # As the node has it: never less than two steps of the window.
+        self._timeout_ns = max(round(settings.staleness_timeout * 1e9), 2 * perceiver.clip.step_ns)
+        self._last_ns: int | None = None
+
+    def lapsed_ns(self, now_ns: int) -> int | None:
+        """The time at which the labels before these of `now_ns` were stale; None if they were not yet."""
+        last_ns, self._last_ns = self._last_ns, now_ns
+        if last_ns is None or now_ns - last_ns <= self._timeout_ns:
+            return None
+        return last_ns + self._timeout_ns

@@ -18,7 +18,7 @@ from step_ros.runs.moments import Moment, stable_label
 from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
 from step_ros.runs.replay import ImageTopic, Replay, ReplayedUpdate
 from step_ros.runs.run import REPLAY, Run, RunTask, RunUpdate
-from step_ros.runs.settings import NODE, ReplaySettings
+from step_ros.runs.settings import ReplaySettings
 from step_ros.runs.truth import read_truth_csv, read_truth_topics, usable_truth
 from step_ros.scores.timeline import TruthTimeline
 
@@ -85,7 +85,8 @@ def replay_to_run(
         clips = MiddleWindows(perceiver, run.truth, span_ns[1])
         replay = Replay(bag, topic.name, perceiver, settings, rate=rate)
         started = time.perf_counter()
-        with RunRecorder(run, out, node=f"/{NODE}", start_ns=span_ns[0], also=also) as recorder:
+        node = f"{settings.node}/{topic.camera}" if topic.camera else settings.node
+        with RunRecorder(run, out, node=node, start_ns=span_ns[0], also=also) as recorder:
             for update in replay:
                 recorder.add(_moment(update))
                 clips.look(update.perception, update.window_tokens)
@@ -138,6 +139,7 @@ def _moment(update: ReplayedUpdate) -> Moment:
         log_time_ns=update.log_time_ns,
         probabilities={task: prediction.probabilities for task, prediction in perception.predictions.items()},
         changes=tuple(stable_label(a) for a in update.announcements if a.stable),
+        directions=tuple(update.directions),
         window_start_ns=perception.window_start_ns,
         compute_ns=update.compute_ns,
         held_positions=perception.held_positions,

@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from step_ros.perception import FilterSettings, Perceiver
-from step_ros.perception.loading import load_perceiver
-from step_ros.shared_files import shared_folder
+from step_ros.perception.camera_names import camera_names, check_unlike_tasks
+from step_ros.perception.loading import chosen_tasks, load_perceiver
+from step_ros.runs.parameter_file import ParameterFile, SettingsError, read_parameter_file
+from step_ros.runs.parameters import BY_NAME, OF_EVERY_NODE, PARAMETERS, ParameterError, unknown_names
 
 NODE = "perception"
 
-NOT_FOLLOWED = ("tasks", "window_seconds", "max_update_rate", "cameras")
-"""Parameters that change what a node says, and that a replay does not follow."""
+NO_PART = {
+    "autostart": "a replay has no lifecycle",
+    "num_threads": "speed alone",
+    "image_reliability": "a recording loses nothing on its way",
+    "image_queue_size": "a replay waits where a node must drop",
+    "queue_size": "a replay waits where a node must drop",
+    "staleness.max_age": "a recording has no clock that could be wrong",
+    "watchdog.timeout": "nothing is given up for taking long",
+    "annotated_image.max_rate": "pictures",
+    "annotated_image.max_width": "pictures",
+    "annotated_image.attention": "pictures",
+    "annotated_image.jpeg_quality": "pictures",
+    "diagnostics.period": "there are no diagnostics",
+    "diagnostics.latency_warning": "there are no diagnostics",
+}
+"""Parameters that have no part in what is said of a recording by a machine that keeps up, and why."""
 
 _log = logging.getLogger(__name__)
 
-
-class SettingsError(ValueError):
-    """A parameter file cannot be used; the message names it."""
+__all__ = ["NODE", "NO_PART", "ReplaySettings", "SettingsError", "read_settings"]
 
 
 @dataclass(frozen=True)
 class ReplaySettings:
     """The node's parameters that decide what it says; ``config/perception.yaml`` explains them."""
 
+    node: str
+    """Full name of the node whose they are."""
     models: tuple[str, ...]
     """The heads: folders, names of bundled heads, or hub names."""
+    tasks: tuple[str, ...]
+    """The tasks that are answered; ``all`` for all that there are heads for."""
+    cameras: tuple[str, ...]
+    """Names of the cameras; one empty name is a single camera."""
+    image_transport: str
+    """Which of a named camera's image topics the node listens to."""
     backbone: str
     """Folder or name; empty takes the heads' own."""
     engine: str
@@ -44,102 +64,128 @@ class ReplaySettings:
     """Most memory that they may take for it."""
     max_held: int
     """Positions of a window that may be held; -1 for half of it."""
+    window_seconds: float
+    """Time that a window spans; 0 for what the heads were trained on."""
+    max_update_rate: float
+    """Most updates a second; 0 for one a step of the window."""
     max_image_pixels: int
     """Larger images are refused."""
     top_k: int
     """Labels in each Classification."""
     filter: FilterSettings
     """Of the stable labels."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The parameters by the node's names."""
-        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "filter"}
-        return own | {f"filter.{name}": value for name, value in asdict(self.filter).items()}
+    direction_max_rate: float
+    """Most checks of a label's direction a second; 0 for none."""
+    staleness_timeout: float
+    """Seconds without a label after which stable labels are taken back."""
 
     def load(self) -> Perceiver:
-        """The pipeline, warmed up; raises what `load_perceiver` does."""
-        perceiver = load_perceiver(
+        """The pipeline, warmed up.
+
+        Raises:
+            ValueError, RuntimeError, OSError: as `load_perceiver` does, or `tasks`, `cameras`, `max_held` or
+                `window_seconds` do not fit the heads; the message says why.
+        """
+        loaded = load_perceiver(
             self.models,
             backbone=self.backbone or None,
             device=self.device,
             engine=self.engine,
+            heads_memory_mb=0,  # of these, only the tasks that are on stream
+        )
+        heads = chosen_tasks(loaded.heads, self.tasks)
+        check_unlike_tasks(self.cameras, heads)
+        perceiver = Perceiver(
+            loaded.backbone,
+            heads,
             max_held=None if self.max_held < 0 else self.max_held,
+            window_seconds=self.window_seconds or None,
             heads_mode=self.heads_mode,
             heads_memory_mb=self.heads_memory_mb,
         )
         perceiver.warm_up()
         return perceiver
 
+    def to_json(self) -> dict[str, Any]:
+        """The parameters by the node's names; `read_settings` takes them back."""
+        own = {name: value for name, value in vars(self).items() if name in BY_NAME}
+        own |= {f"filter.{name}": value for name, value in asdict(self.filter).items()}
+        own |= {"direction.max_rate": self.direction_max_rate, "staleness.timeout": self.staleness_timeout}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
 
-def read_settings(path: Path | None = None, **changes: Any) -> ReplaySettings:
+
+def read_settings(path: Path | None = None, *, node: str | None = None, **changes: Any) -> ReplaySettings:
     """The settings in a parameter file of the node; what it does not name has the node's default.
+
+    A parameter that the node does not have is named in a warning, as the node itself does.
 
     Args:
         path: as for ``--params-file``; None takes the defaults.
+        node: full name of the node, such as ``/robot/perception``. By default the only one called `NODE` that
+            the file names, or else ``/perception``.
         changes: parameters that take the place of the file's; None changes nothing.
 
     Raises:
-        SettingsError: the file cannot be read or is no parameter file, or a value has the wrong type.
+        SettingsError: the file cannot be read, is no parameter file, says nothing to the node, or has a value
+            that the node would refuse; or it names several nodes and none was chosen.
     """
-    defaults = _parameters(shared_folder() / "config" / "perception.yaml")
-    given = _parameters(path) if path is not None else {}
+    given: dict[str, Any] = {}
+    node = "/" + node.strip("/") if node else ""
+    if path is not None:
+        file = read_parameter_file(path)
+        node = node or _node_of(file)
+        given |= file.said_to(node)
+        if not given:
+            names = ", ".join(file.sections)
+            raise SettingsError(f"{path} says nothing to a node {node.strip('/')!r}; it names {names}")
     given |= {name: value for name, value in changes.items() if value is not None}
-    for name in NOT_FOLLOWED:
-        if name in given and given[name] != defaults.get(name):
-            _log.warning("%s: a replay does not follow %s = %s", path, name, given[name])
-    unknown = sorted(set(given) - set(defaults) - set(NOT_FOLLOWED))
-    if unknown:
-        _log.warning(
-            "%s: the node has no such parameters, so they change nothing: %s", path, ", ".join(unknown)
-        )
-    for name, value in given.items():
-        if name in defaults and not _same_type(value, defaults[name]):
-            raise SettingsError(
-                f"{path}: {name} must be of type {type(defaults[name]).__name__}, got {value!r}"
-            )
-    values = {**defaults, **given}
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    where = f"{path}: " if path is not None else ""
+    if unknown := unknown_names(given):
+        _log.warning("%sthe node has no such parameters, so they change nothing: %s", where, unknown)
+    try:
+        values = _checked(given)
+        cameras = camera_names(values["cameras"])
+    except ValueError as error:
+        raise SettingsError(f"{where}{error}") from error
     return ReplaySettings(
+        node=node or f"/{NODE}",
         models=tuple(values["models"]),
+        tasks=tuple(values["tasks"]),
+        cameras=tuple(cameras),
         filter=FilterSettings(
-            **{field.name: values[f"filter.{field.name}"] for field in fields(FilterSettings)}
+            values["filter.on_seconds"], values["filter.off_seconds"], values["filter.threshold"]
         ),
+        direction_max_rate=values["direction.max_rate"],
+        staleness_timeout=values["staleness.timeout"],
         **{
-            field.name: values[field.name]
-            for field in fields(ReplaySettings)
-            if field.name not in ("models", "filter")
+            name: values[name]
+            for name in (
+                *("image_transport", "backbone", "engine", "device", "heads_mode", "heads_memory_mb"),
+                *("max_held", "window_seconds", "max_update_rate", "max_image_pixels", "top_k"),
+            )
         },
     )
 
 
-def _same_type(value: object, default: object) -> bool:
-    if isinstance(default, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, (list, tuple)) if isinstance(default, list) else type(value) is type(default)
+def _node_of(file: ParameterFile) -> str:
+    called = file.nodes_called(NODE)
+    if len(called) > 1:
+        names = ", ".join(called)
+        raise SettingsError(f"{file.path} speaks to several nodes; choose one of them with --node: {names}")
+    return called[0] if called else f"/{NODE}"
 
 
-def _parameters(path: Path) -> dict[str, Any]:
-    """Name to value of what a ROS 2 parameter file says to a node `NODE`, whatever its namespace."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path} cannot be read as a parameter file: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} is no parameter file; expected '/**: {{ros__parameters: ...}}'")
-    found: dict[str, Any] = {}
-    for node, body in content.items():
-        if str(node).rpartition("/")[2] in (NODE, "*", "**"):
-            if not isinstance(body, dict) or not isinstance(body.get("ros__parameters"), dict):
-                raise SettingsError(f"{path}: {node} has no ros__parameters")
-            found |= _flat(body["ros__parameters"])
-    if not found:
-        raise SettingsError(
-            f"{path} says nothing to a node {NODE!r}; it names {', '.join(map(str, content))}"
-        )
-    return found
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter's value.
 
-
-def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in parameters.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
+    Raises:
+        ParameterError: one is none that the node takes.
+    """
+    for name, kind in OF_EVERY_NODE.items():
+        if name in given and type(given[name]) is not kind:
+            raise ParameterError(f"{name} must be of type {kind.__name__}, got {given[name]!r}")
+    values = {spec.name: given.get(spec.name, spec.default) for spec in PARAMETERS}
+    for spec in PARAMETERS:
+        spec.check(values[spec.name])
+    return values

@@ -37,7 +37,7 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
 
 
 def test_the_code_writes_topics_and_parameters(site: Path) -> None:
-    from step_ros.ros.node.parameters import PARAMETERS
+    from step_ros.runs.parameters import PARAMETERS
 
     page = (site / "interface" / "index.html").read_text()
     for spec in PARAMETERS:

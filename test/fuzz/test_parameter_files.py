@@ -1,4 +1,4 @@
-"""Parameter files for the node: values within their ranges, or an error before anything is started."""
+"""Parameter files: values in range or an error before anything starts, and of a replay what a node reads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ rclpy = pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
-from step_ros.ros.node.parameters import PARAMETERS, declare_parameters, value_of  # noqa: E402
+from step_ros.ros.node.parameters import declare_parameters, value_of  # noqa: E402
+from step_ros.runs.parameters import PARAMETERS  # noqa: E402
+from step_ros.runs.settings import SettingsError, read_settings  # noqa: E402
 from step_ros.shared_files import shared_folder  # noqa: E402
 
 from .mutations import SCALARS, cases, mutated  # noqa: E402
+
+FULL_NAME = "/perception"
 
 REFUSALS = (ParameterException, ValueError, RuntimeError, OSError)
 """What the process `perception` answers with a sentence and exit code 1."""
@@ -32,6 +36,16 @@ def context() -> Iterator[Any]:
     rclpy.init(context=context)
     yield context
     rclpy.shutdown(context=context)
+
+
+def assert_replay_agrees(path: Path, node: Node) -> None:
+    """A replay may refuse more than a node does, and never reads anything else."""
+    try:
+        settings = read_settings(path, node=FULL_NAME)
+    except SettingsError as error:
+        assert str(path) in str(error)
+    else:
+        assert settings.to_json() == {name: value_of(node, name) for name in settings.to_json()}
 
 
 def test_parameter_files(context: Any, tmp_path: Path) -> None:
@@ -59,7 +73,11 @@ def test_parameter_files(context: Any, tmp_path: Path) -> None:
             declare_parameters(node)
         except REFUSALS as error:
             assert str(error)
+            with pytest.raises(ValueError, match="parameters.yaml"):
+                settings = read_settings(path, node=FULL_NAME)
+                pytest.fail(f"a node refuses what a replay reads as {settings}")
         else:
+            assert_replay_agrees(path, node)
             for spec in PARAMETERS:
                 value = value_of(node, spec.name)
                 if spec.choices:

@@ -78,15 +78,14 @@ def test_heads_with_another_window_start_with_an_empty_one_and_the_counts_go_on(
     perceiver: Perceiver, make_head: Callable[..., Head], frame_at: Callable[[int], Frame]
 ) -> None:
     film(perceiver, frame_at, range(1, 7))
-    counts = perceiver.counts
+    received = perceiver.account().received
     perceiver.adopt(perceiver.prepare({"grasp": make_head("grasp", clip=ClipSpec(2, 0.2))}))
     assert perceiver.clip.num_frames == 2
     assert film(perceiver, frame_at, range(7, 8)) is None
     answer = film(perceiver, frame_at, range(8, 9))
     assert answer is not None and set(answer.predictions) == {"grasp"}
-    assert perceiver.counts["received"] == counts["received"] + 2
-    fates = ("encoded", "skipped_by_sampling", "duplicate_stamp", "late_frame", "pending", "inference_error")
-    assert sum(perceiver.counts[fate] for fate in fates) == perceiver.counts["received"]
+    assert perceiver.account().received == received + 2
+    assert perceiver.account().unaccounted == 0
 
 
 def test_a_window_may_span_another_time(

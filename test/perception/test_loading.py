@@ -34,7 +34,7 @@ def test_heads_find_the_backbone_beside_them(models: Path, backbone: Backbone) -
     assert list(perceiver.heads) == ["near", "far"]
     assert perceiver.backbone.identity.same_tokens(backbone.identity)
     perceiver.warm_up()
-    assert perceiver.counts["encoded"] == 0
+    assert perceiver.account().received == 0
 
 
 def test_bundled_heads_go_by_name(models: Path) -> None:

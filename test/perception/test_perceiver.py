@@ -13,15 +13,15 @@ import torch
 from step_ros.backbones import Backbone
 from step_ros.frames import ClipSpec, Frame
 from step_ros.perception import Perceiver
+from step_ros.perception.ledger import Clock, Inference, UnderWay, Used
 from step_ros.probes import Head, HeadError
 
 STEP_NS = 100_000_000  # the fixture's window: 4 positions, 100 ms apart
-FATES = ("encoded", "inference_error", "skipped_by_sampling", "duplicate_stamp", "late_frame", "pending")
 
 
 def assert_every_frame_is_accounted_for(perceiver: Perceiver) -> None:
-    counts = perceiver.counts
-    assert counts["received"] == sum(counts[fate] for fate in FATES), counts
+    account = perceiver.account()
+    assert account.unaccounted == 0, account.to_json()
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def test_each_sampled_frame_is_encoded_once_for_all_tasks_and_windows(
     with count_passes(perceiver.backbone) as passes:
         perceptions = [perceiver.push(frame_at(round(i * 1e9 / 30))) for i in range(91)]
     assert passes == [1] * 31
-    assert perceiver.counts["encoded"] == 31
+    assert perceiver.account()[Used.ENCODED] == 31
     assert sum(perception is not None for perception in perceptions) == 28
     assert_every_frame_is_accounted_for(perceiver)
 
@@ -93,7 +93,8 @@ def test_late_and_repeated_frames_are_counted_and_change_nothing(
         perceiver.push(frame_at(index * STEP_NS))
     assert perceiver.push(frame_at(4 * STEP_NS)) is None
     assert perceiver.push(frame_at(2 * STEP_NS)) is None
-    assert (perceiver.counts["duplicate_stamp"], perceiver.counts["late_frame"]) == (1, 1)
+    account = perceiver.account()
+    assert (account[Clock.DUPLICATE_STAMP], account[Clock.LATE_FRAME]) == (1, 1)
     assert perceiver.push(frame_at(5 * STEP_NS)) is not None
     assert_every_frame_is_accounted_for(perceiver)
 
@@ -139,7 +140,7 @@ def test_reset_starts_an_empty_window_and_loses_no_count(
     for index in range(1, 6):
         perceiver.push(frame_at(index * STEP_NS))
     perceiver.push(frame_at(5 * STEP_NS + 1))  # pending
-    assert perceiver.counts["pending"] == 1
+    assert perceiver.account()[UnderWay.PENDING] == 1
     perceiver.reset()
     assert perceiver.perceive() is None
     assert_every_frame_is_accounted_for(perceiver)
@@ -162,7 +163,7 @@ def test_a_frame_that_cannot_be_encoded_is_counted_and_held_over(
     handle.remove()
     perception = perceiver.push(frame_at(6 * STEP_NS))
     assert perception is not None and perception.held_positions == 1
-    assert perceiver.counts["inference_error"] == 1
+    assert perceiver.account().total(Inference) == 1
     assert_every_frame_is_accounted_for(perceiver)
 
 

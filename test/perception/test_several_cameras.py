@@ -11,6 +11,7 @@ import torch
 
 from step_ros.frames import Frame
 from step_ros.perception import Perceiver, Perception, PerceptionWorker
+from step_ros.perception.ledger import Overload, Used
 
 STEP_NS = 100_000_000
 WAIT = 60
@@ -56,7 +57,7 @@ def test_frames_that_wait_share_a_pass_and_each_camera_gets_its_own_answers(
         passes.go_on.set()
         assert worker.flush(WAIT)
         assert passes.sizes == [1, 2, 2, 2, 2, 2, 1]
-        assert {worker.counts(name)["encoded"] for name in perceivers} == {6}
+        assert {worker.account(name)[Used.ENCODED] for name in perceivers} == {6}
     for name, last in expected.items():
         assert answers[name][-1].stamp_ns == last[-1].stamp_ns
         for task, prediction in answers[name][-1].predictions.items():
@@ -78,8 +79,8 @@ def test_a_fast_camera_does_not_crowd_out_a_slow_one(
             worker.submit(frame_at(index * STEP_NS), "front")
         passes.go_on.set()
         assert worker.flush(WAIT)
-        assert worker.counts("wrist")["encoded"] == 1 and worker.counts("wrist")["dropped_overload"] == 0
-        assert worker.counts("front")["encoded"] == 3 and worker.counts("front")["dropped_overload"] == 8
+        assert worker.account("wrist")[Used.ENCODED] == 1 and worker.account("wrist").total(Overload) == 0
+        assert worker.account("front")[Used.ENCODED] == 3 and worker.account("front").total(Overload) == 8
     assert passes.sizes == [1, 2, 1]
 
 
@@ -106,5 +107,5 @@ def test_updates_keep_to_the_rate_that_is_asked_for(
         for index in range(1, 9):
             worker.submit(frame_at(index * STEP_NS), "front")
             assert worker.flush(WAIT)
-        assert worker.counts("front")["encoded"] == 8
+        assert worker.account("front")[Used.ENCODED] == 8
     assert len(answers) == expected

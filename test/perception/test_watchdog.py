@@ -15,6 +15,7 @@ from step_ros.backbones.engines import EngineSelection
 from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.frames import Frame
 from step_ros.perception import EngineKeeper, Perceiver, Perception, PerceptionWorker
+from step_ros.perception.ledger import Inference, LostUpdate, UnderWay
 
 STEP_NS = 100_000_000
 WAIT = 60
@@ -71,11 +72,7 @@ def until(condition: Callable[[], Any], what: str) -> None:
 
 
 def books_balance(worker: PerceptionWorker) -> bool:
-    counts = worker.counts()
-    received = counts.pop("received")
-    return received == sum(
-        count for name, count in counts.items() if name not in ("head_error", "callback_error", "hang")
-    )
+    return worker.account().unaccounted == 0
 
 
 def test_an_engine_that_keeps_throwing_is_replaced_at_once_and_labels_go_on(
@@ -88,7 +85,7 @@ def test_an_engine_that_keeps_throwing_is_replaced_at_once_and_labels_go_on(
             worker.submit(frame_at(index * STEP_NS))
             assert worker.flush(WAIT)
             assert books_balance(worker)
-        assert worker.counts()["inference_error"] == 3
+        assert worker.account().total(Inference) == 3
     assert perceiver.backbone.engine.name == "eager"
     assert "device is lost" in perceiver.backbone.engine.refused["openvino"]
     assert [one.stamp_ns // STEP_NS for one in perceived] == [7, 8]
@@ -114,9 +111,9 @@ def test_an_engine_that_hangs_is_abandoned_with_its_thread(
     try:
         engine.hold.clear()
         worker.submit(frame_at(1 * STEP_NS))
-        until(lambda: worker.counts()["hang"], "the watchdog")
-        assert "engine did not answer" in worker.errors()["hang"]
-        assert worker.counts()["inference_error"] == 1 and books_balance(worker)
+        until(lambda: worker.lost_updates()[LostUpdate.HANG], "the watchdog")
+        assert "engine did not answer" in worker.errors()[LostUpdate.HANG]
+        assert worker.account().total(Inference) == 1 and books_balance(worker)
         until(lambda: perceiver.backbone.engine.name == "eager", "another engine")
         for index in range(2, 7):
             worker.submit(frame_at(index * STEP_NS))
@@ -145,8 +142,8 @@ def test_a_callback_that_hangs_is_abandoned_too_and_the_engine_stays(
     try:
         for index in range(1, 5):
             worker.submit(frame_at(index * STEP_NS))
-            until(lambda: worker.counts()["waiting"] == 0, "the frame")
-        until(lambda: worker.counts()["hang"], "the watchdog")
+            until(lambda: worker.account()[UnderWay.WAITING] == 0, "the frame")
+        until(lambda: worker.lost_updates()[LostUpdate.HANG], "the watchdog")
         for index in range(5, 10):
             worker.submit(frame_at(index * STEP_NS))
             assert worker.flush(WAIT)
@@ -168,8 +165,8 @@ def test_when_everything_hangs_no_more_threads_are_started(
             worker.submit(frame_at(index * STEP_NS))
             if worker.stuck:
                 break
-            until(lambda: worker.stuck or worker.counts()["waiting"] == 0, "the next hang")
-        assert "restart the node" in worker.stuck and worker.counts()["hang"] == 4
+            until(lambda: worker.stuck or worker.account()[UnderWay.WAITING] == 0, "the next hang")
+        assert "restart the node" in worker.stuck and worker.lost_updates()[LostUpdate.HANG] == 4
         worker.submit(frame_at(100 * STEP_NS))
         assert books_balance(worker)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,19 +11,10 @@ import torch
 
 from step_ros.frames import Frame
 from step_ros.perception import Perceiver, Perception, PerceptionWorker
+from step_ros.perception.ledger import Inference, LostUpdate, Overload, UnderWay, Used
 from step_ros.probes import StreamingHeads
 
 STEP_NS = 100_000_000  # the fixture's window: 4 positions, 100 ms apart
-FATES = (
-    "encoded",
-    "inference_error",
-    "skipped_by_sampling",
-    "duplicate_stamp",
-    "late_frame",
-    "dropped_overload",
-    "pending",
-    "waiting",
-)
 WAIT = 60  # seconds: how long a thread may take before a test counts as hung
 
 
@@ -60,13 +52,27 @@ def gate(perceiver: Perceiver) -> Iterator[Gate]:
 
 
 def assert_every_frame_is_accounted_for(worker: PerceptionWorker) -> None:
-    counts = worker.counts()
-    assert counts["received"] == sum(counts[fate] for fate in FATES), counts
+    account = worker.account()
+    assert account.unaccounted == 0, account.to_json()
+
+
+def fates(worker: PerceptionWorker) -> tuple[int, int, int]:
+    """How many frames wait, were too many, and are encoded."""
+    account = worker.account()
+    return account[UnderWay.WAITING], account[Overload.BEFORE_ENCODING], account[Used.ENCODED]
 
 
 def into(perceived: list[Perception]) -> Callable[[str, Perception], None]:
     """A callback that keeps every perception."""
     return lambda camera, perception: perceived.append(perception)
+
+
+def until_called(worker: PerceptionWorker) -> None:
+    """Wait until another thread has asked for something to be run between two updates."""
+    end = time.monotonic() + WAIT
+    while not worker._calls:
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def submit_and_wait(worker: PerceptionWorker, frame: Frame) -> None:
@@ -83,13 +89,13 @@ def test_it_perceives_what_a_perceiver_does(perceiver: Perceiver, frame_at: Call
         for stamp in stamps:
             submit_and_wait(worker, frame_at(stamp))
         assert_every_frame_is_accounted_for(worker)
-        counts = worker.counts()
+        account = worker.account()
     assert [p.stamp_ns for p in perceived] == [p.stamp_ns for p in expected]
     for one, other in zip(perceived, expected, strict=True):
         for task, prediction in one.predictions.items():
             assert prediction.probabilities.tolist() == other.predictions[task].probabilities.tolist()
-    assert counts["received"] == 40 and counts["encoded"] == direct.counts["encoded"]
-    assert counts["dropped_overload"] == counts["waiting"] == 0
+    assert account.to_json() == direct.account().to_json()
+    assert account.received == 40 and account.total(Overload, UnderWay) == 0
 
 
 def test_perceptions_come_from_the_workers_thread(
@@ -114,12 +120,10 @@ def test_under_load_the_oldest_waiting_frames_go_and_submit_does_not_wait(
         for index in range(2, 7):
             worker.submit(frame_at(index * STEP_NS))
             assert_every_frame_is_accounted_for(worker)
-        counts = worker.counts()
-        assert (counts["waiting"], counts["dropped_overload"], counts["encoded"]) == (3, 3, 0)
+        assert fates(worker) == (3, 3, 0)
         gate.open()
         assert worker.flush(WAIT)
-        counts = worker.counts()
-        assert (counts["waiting"], counts["dropped_overload"], counts["encoded"]) == (0, 3, 3)
+        assert fates(worker) == (0, 3, 3)
         assert_every_frame_is_accounted_for(worker)
     # Grid times 1, 5 and 6 of 3 .. 6 would hold more than the window allows.
     assert perceived == []
@@ -141,7 +145,7 @@ def test_under_load_all_waiting_frames_are_encoded_before_the_heads_run(
             worker.submit(frame_at(index * STEP_NS))
         gate.open()
         assert worker.flush(WAIT)
-        assert worker.counts()["encoded"] == 7
+        assert worker.account()[Used.ENCODED] == 7
     assert [p.stamp_ns // STEP_NS for p in perceived] == [4, 7]
     assert [p.held_positions for p in perceived] == [0, 0]
 
@@ -155,9 +159,9 @@ def test_an_error_in_the_backbone_is_counted_and_the_next_frame_is_taken(
             gate.error = RuntimeError("device is lost") if index in (5, 6) else None
             submit_and_wait(worker, frame_at(index * STEP_NS))
             assert_every_frame_is_accounted_for(worker)
-        assert worker.counts()["inference_error"] == 2
-        assert worker.counts()["encoded"] == 5
-        assert worker.errors() == {"inference_error": "RuntimeError: device is lost"}
+        assert worker.account().total(Inference) == 2
+        assert worker.account()[Used.ENCODED] == 5
+        assert worker.errors() == {Inference.INFERENCE_ERROR: "RuntimeError: device is lost"}
     assert [(p.stamp_ns // STEP_NS, p.held_positions) for p in perceived] == [(4, 0), (7, 2)]
 
 
@@ -174,8 +178,8 @@ def test_an_error_in_a_head_is_counted_and_the_next_frame_is_taken(
         for index in range(1, 6):
             submit_and_wait(worker, frame_at(index * STEP_NS))
         assert perceived == []
-        assert worker.counts()["head_error"] == 2 and worker.counts()["encoded"] == 5
-        assert worker.errors() == {"head_error": "ValueError: no such kernel"}
+        assert worker.lost_updates()[LostUpdate.HEAD_ERROR] == 2 and worker.account()[Used.ENCODED] == 5
+        assert worker.errors() == {LostUpdate.HEAD_ERROR: "ValueError: no such kernel"}
         handle.remove()
         submit_and_wait(worker, frame_at(6 * STEP_NS))
         assert_every_frame_is_accounted_for(worker)
@@ -193,8 +197,8 @@ def test_an_error_in_looking_ahead_is_counted_and_the_answer_is_there(
     with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
         for index in range(1, 6):
             submit_and_wait(worker, frame_at(index * STEP_NS))
-        assert worker.counts()["head_error"] == 5 and worker.counts()["encoded"] == 5
-        assert worker.errors() == {"head_error": "RuntimeError: the GPU fell off the bus"}
+        assert worker.lost_updates()[LostUpdate.HEAD_ERROR] == 5 and worker.account()[Used.ENCODED] == 5
+        assert worker.errors() == {LostUpdate.HEAD_ERROR: "RuntimeError: the GPU fell off the bus"}
         assert_every_frame_is_accounted_for(worker)
     assert len(perceived) == 2
 
@@ -211,8 +215,8 @@ def test_an_error_in_the_callback_is_counted_and_the_next_frame_is_taken(
     with PerceptionWorker({"": perceiver}, publish) as worker:
         for index in range(1, 7):
             submit_and_wait(worker, frame_at(index * STEP_NS))
-        assert worker.counts()["callback_error"] == len(calls) == 3
-        assert worker.errors() == {"callback_error": "OSError: topic is gone"}
+        assert worker.lost_updates()[LostUpdate.CALLBACK_ERROR] == len(calls) == 3
+        assert worker.errors() == {LostUpdate.CALLBACK_ERROR: "OSError: topic is gone"}
         assert_every_frame_is_accounted_for(worker)
 
 
@@ -242,8 +246,33 @@ def test_after_a_reset_no_earlier_frame_is_perceived(
         assert len(perceived) == before
         submit_and_wait(worker, frame_at(11 * STEP_NS))
         assert_every_frame_is_accounted_for(worker)
-        assert worker.counts()["received"] == 11
+        assert worker.account().received == 11
     assert perceived[-1].window_start_ns == 8 * STEP_NS and perceived[-1].held_positions == 0
+
+
+def test_frames_that_wait_for_another_window_are_none_of_the_new_heads(
+    perceiver: Perceiver, gate: Gate, frame_at: Callable[[int], Frame]
+) -> None:
+    """The window is made longer while one frame is in the backbone and two wait, on the old grid's places."""
+    perceived: list[Perception] = []
+    with PerceptionWorker({"": perceiver}, into(perceived)) as worker:
+        gate.shut()
+        worker.submit(frame_at(11 * STEP_NS))
+        gate.wait_for_entry()
+        worker.submit(frame_at(12 * STEP_NS))
+        worker.submit(frame_at(13 * STEP_NS))
+        prepared = {"": perceiver.prepare(perceiver.heads, window_seconds=0.8)}
+        changer = threading.Thread(target=worker.adopt, args=(prepared,))
+        changer.start()
+        until_called(worker)
+        gate.open()
+        changer.join(WAIT)
+        assert not changer.is_alive()
+        for index in range(14, 24):
+            submit_and_wait(worker, frame_at(index * STEP_NS))
+        assert worker.errors() == {}
+        assert_every_frame_is_accounted_for(worker)
+    assert perceived and perceived[0].window_start_ns == 14 * STEP_NS
 
 
 def test_reset_is_not_starved_by_a_camera_that_never_stops(
@@ -299,7 +328,7 @@ def test_frames_from_many_threads_are_all_accounted_for(
         while any(camera.is_alive() for camera in cameras):
             assert_every_frame_is_accounted_for(worker)
         assert worker.flush(WAIT)
-        assert worker.counts()["received"] == 200
+        assert worker.account().received == 200
         assert_every_frame_is_accounted_for(worker)
 
 
@@ -323,7 +352,7 @@ def test_a_closed_worker_ignores_frames_and_resets(
     worker.close()
     worker.submit(frame_at(2 * STEP_NS))
     worker.reset()
-    assert worker.counts()["received"] == 1
+    assert worker.account().received == 1
     assert worker.flush(0)
 
 

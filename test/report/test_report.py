@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from step_ros.frames import read_bag_frames
 from step_ros.report.report import choose_pairs, write_report
-from step_ros.report.second_look import FILM_BYTES, _Film
+from step_ros.report.second_look import FILM_BYTES, _Film, look_again
 from step_ros.runs.replay import choose_image_topic
 from step_ros.runs.replay_run import TruthSource, replay_to_run
 from step_ros.runs.run import RunError, read_run
@@ -128,6 +129,25 @@ def test_pairs_are_chosen_by_name_or_by_time(run: Path) -> None:
     assert choose_pairs(read, [("left", "right")]) == [("motion", ("right", "left"))]
     with pytest.raises(ValueError, match="no nearly symmetric pair; there are: right / left"):
         choose_pairs(read, [("up", "down")])
+
+
+def test_attention_lies_on_the_frames_that_the_window_shows(
+    make_recording: Callable[..., Path], models: dict[str, Path], tmp_path: Path
+) -> None:
+    """Of the step of 100 ms that ends at 2.2 s no image can be decoded: the one before is shown twice."""
+    bag = make_recording(tmp_path / "bag", broken=(64, 65, 66))
+    run = read_run(replay(bag, models, tmp_path / "run"))
+    perceiver = read_settings(models=[str(path) for path in models.values()], device="cpu").load()
+    topic = choose_image_topic(bag, None).name
+    examples = look_again(run, bag, topic, perceiver, [("motion", ("right", "left"))]).attention
+    assert {example.label for example in examples} == {"right", "left"}
+    frames = list(read_bag_frames(bag))
+    for example in examples:
+        newest_ns = perceiver.clip.grid_time_ns(perceiver.clip.grid_index(example.stamp_ns))
+        for position, shown in zip((0, 2, 5, 7), example.frames, strict=True):
+            grid_ns = newest_ns - (7 - position) * perceiver.clip.step_ns
+            expected = max((f for f in frames if f.stamp_ns <= grid_ns), key=lambda f: f.stamp_ns)
+            np.testing.assert_array_equal(shown, expected.rgb)
 
 
 def test_the_film_of_ten_minutes_fits(run: Path) -> None:

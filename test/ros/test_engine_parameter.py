@@ -8,8 +8,8 @@ import rclpy
 from rclpy.node import Node
 
 from step_ros.backbones.engines import ENGINE_NAMES
-from step_ros.ros.node.parameters import PARAMETERS
 from step_ros.ros.node.python_log import log_to_node, stop_logging_to_node
+from step_ros.runs.parameters import PARAMETERS
 
 
 def test_the_parameter_offers_every_engine() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
+from step_ros.frames import read_bag_frames
+from step_ros.perception.camera_names import camera_names
 from step_ros.ros.messages import nanoseconds_of
-from step_ros.ros.node.pipeline import camera_names
+from step_ros.runs.run import read_run
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,17 @@ def test_each_camera_has_diagnostics_of_its_own(node: Any) -> None:
     node.graph.wait_for(lambda: values(node, "front")["image_reliability"] == "reliable", "front")
     assert values(node, "wrist")["image_reliability"] == "best_effort"
     assert node.client.values["cameras"] == "front, wrist" and node.client.values["state"] == "active"
+
+
+def test_who_listens_keeps_a_run_of_each(node: Any, tmp_path: Path) -> None:
+    name = f"{node.graph.namespace}/perception"
+    listener = node.graph.start("step_ros.cli", "listen", name, "--out", tmp_path, "--seconds", 3)
+    assert node.graph.spin_until_exit(listener) == 0, listener.output
+    for camera in node.films:
+        run = read_run(tmp_path / camera)
+        assert run.image_topic.endswith(f"/{camera}/image") and set(run.tasks) == {"atomic_action", "object"}
+        seen = {frame.stamp_ns for frame in read_bag_frames(Path(run.recording))}
+        assert run.updates and seen & {update.stamp_ns for update in run.updates}
 
 
 def test_one_that_stops_is_stale_and_the_other_goes_on(node: Any) -> None:

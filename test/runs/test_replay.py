@@ -127,7 +127,15 @@ def test_the_mcap_holds_what_the_node_would_have_published(run: Path) -> None:
             messages.setdefault(connection.topic, []).append((time_ns, message))
     tasks = ("motion", "object")
     stable = {f"/perception/{task}/stable" for task in tasks}
-    assert set(messages) - stable == {f"/perception/{t}{x}" for t in tasks for x in ("", "/labels")}
+    direction = "/perception/motion/direction"  # the other task's labels have no partners
+    told = {f"/perception/{t}{x}" for t in tasks for x in ("", "/labels")}
+    assert set(messages) - stable == told | {direction}
+    checked = [(update, each) for update in read.updates for each in update.directions]
+    for (time_ns, message), (update, each) in zip(messages[direction], checked, strict=True):
+        assert time_ns == update.log_time_ns
+        assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == update.stamp_ns
+        assert [result.class_id for result in message.results] == [label for label, _ in each.results]
+        assert message.results[-1].score == pytest.approx(each.confidence)
     updates = messages["/perception/motion"]
     assert [time_ns for time_ns, _ in updates] == [update.log_time_ns for update in read.updates]
     for (_, message), update in zip(updates, read.updates, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import cv2
+import numpy as np
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage
@@ -102,7 +103,7 @@ class AnnotatedImage:
         max_width = value_of(self._node, "annotated_image.max_width")
         if width > max_width:
             size = (max_width, max(1, round(height * max_width / width)))
-            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         self._strip.add(frame.stamp_ns, rgb)
         thumbnails = self._strip.thumbnails(perception.window_start_ns, rgb.shape[1])
         if attention is not None:

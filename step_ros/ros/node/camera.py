@@ -24,13 +24,10 @@ from step_ros.perception.freshness import FreshnessLimits
 from step_ros.probes import HeadConfig
 from step_ros.ros.node.diagnostics import Snapshot
 from step_ros.ros.node.image_input import ImageInput
-from step_ros.ros.node.intake import FrameIntake
+from step_ros.ros.node.intake import BadImage, FrameIntake
 from step_ros.ros.node.outputs import Outputs
 from step_ros.ros.node.parameters import value_of
 from step_ros.ros.node.qos_report import QosReport
-
-NOT_IN_THE_LEDGER = ("head_error", "callback_error", "hang")
-"""What the worker counts beside frames: updates that were lost."""
 
 CLOCK_JUMP = 5.0
 """Seconds between two looks at the clock, which come ten times a second, that show that it was set."""
@@ -144,24 +141,27 @@ class Camera:
             self._outputs.close()
         return ended
 
-    def follow_publishers(self) -> None:
-        """Ask the camera for what it offers now; to be called a few times a second."""
-        self._images.follow_publishers()
+    # ---- an image's way: here, into the intake, on to the worker, and back as what is perceived
 
-    def check_freshness(self) -> bool:
-        """Take labels back that nobody should believe any more; returns whether that was just done."""
-        with self._gate:
-            now_s = self._now_s()
-            if now_s - self._last_check_s > CLOCK_JUMP and self.freshness.state == "waiting":
-                self._start_waiting()  # a simulation's first word on the time, say
-            self._last_check_s = now_s
-            if not self._active or not self.freshness.check(now_s, self._limits()):
-                return False
-            self._withdraw()
-            return True
+    def _on_image(self, message: Any) -> None:
+        """In one of the executor's threads."""
+        self._last_image = time.monotonic()
+        if self._active:
+            self._intake.submit(message, self._node.get_clock().now().nanoseconds)
+        else:
+            self._intake.skip()
+
+    def _on_bad_image(self, bad: BadImage) -> None:
+        """In the intake's thread."""
+        self._last_image_error = f"{bad.cause.word}: {bad.message}"
+        if self._node.context.ok():
+            self._node.get_logger().warning(
+                f"an image on {self._images.topic} cannot be used: {self._last_image_error}",
+                throttle_duration_sec=10.0,
+            )
 
     def publish(self, perception: Perception) -> None:
-        """In the worker's thread."""
+        """In the worker's thread: say what was perceived, unless nobody should believe it."""
         frame = self._intake.find(perception.stamp_ns)
         with self._gate:
             if not self._active or not self._node.context.ok():
@@ -182,11 +182,29 @@ class Camera:
             if directions and self._active and not self._withdrawn and self._node.context.ok():
                 self._outputs.publish_directions(directions, perception.stamp_ns)
 
+    # ---- a few times a second
+
+    def follow_publishers(self) -> None:
+        """Ask the camera for what it offers now; to be called a few times a second."""
+        self._images.follow_publishers()
+
+    def check_freshness(self) -> bool:
+        """Take labels back that nobody should believe any more; returns whether that was just done."""
+        with self._gate:
+            now_s = self._now_s()
+            if now_s - self._last_check_s > CLOCK_JUMP and self.freshness.state == "waiting":
+                self._start_waiting()  # a simulation's first word on the time, say
+            self._last_check_s = now_s
+            if not self._active or not self.freshness.check(now_s, self._limits()):
+                return False
+            self._withdraw()
+            return True
+
     def snapshot(self) -> Snapshot:
         """Everything that diagnostics judge."""
         now = time.monotonic()
-        frames = self._intake.account(lambda: self._worker.counts(self.name))
-        counts, latency = self._worker.counts(self.name), self._worker.latency(self.name)
+        frames = self._intake.account(lambda: self._worker.account(self.name))
+        latency = self._worker.latency(self.name)
         with self._gate:
             updates, withheld = self._updates, self._withheld
             stamp_latencies_ms = list(self._stamp_latencies_ms)
@@ -198,7 +216,7 @@ class Camera:
             frames=frames,
             lost=self._images.lost,
             updates=updates,
-            update_errors={cause: counts[cause] for cause in NOT_IN_THE_LEDGER},
+            lost_updates=self._worker.lost_updates(self.name),
             notices={
                 "withheld": withheld,
                 "lapses": self.freshness.lapses,
@@ -219,23 +237,6 @@ class Camera:
             engine_trouble=self._worker.stuck or self._keeper.trouble,
             qos_trouble=self._report.words,
         )
-
-    def _on_image(self, message: Any) -> None:
-        """In one of the executor's threads."""
-        self._last_image = time.monotonic()
-        if self._active:
-            self._intake.submit(message, self._node.get_clock().now().nanoseconds)
-        else:
-            self._intake.skip()
-
-    def _on_bad_image(self, cause: str, error: str) -> None:
-        """In the intake's thread."""
-        self._last_image_error = f"{cause}: {error}"
-        if self._node.context.ok():
-            self._node.get_logger().warning(
-                f"an image on {self._images.topic} cannot be used: {self._last_image_error}",
-                throttle_duration_sec=10.0,
-            )
 
     def _start_waiting(self) -> None:
         """With the gate held."""

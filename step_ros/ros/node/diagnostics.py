@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from step_ros.perception.ledger import DROPPED, Inference, Ledger, LostUpdate
 
 ENOUGH_RECEIVED = 0.8
 """Below this share of the published images, something between camera and node loses them."""
@@ -28,13 +30,13 @@ class Snapshot:
 
     seconds: float
     """Of a clock that never jumps."""
-    frames: Mapping[str, int]
-    """The ledger: received is the sum of all others."""
+    frames: Ledger
+    """What became of every image that was received."""
     lost: int
     """Images that were published and not received."""
     updates: int
     """How often labels went out."""
-    update_errors: Mapping[str, int]
+    lost_updates: Mapping[LostUpdate, int]
     """Updates that were lost, by cause."""
     notices: Mapping[str, int]
     """What was put up with: frames without a stamp, jumps of time."""
@@ -90,10 +92,10 @@ class Diagnostics:
         self._recent.append(now)
         level, message = self._judge(before, now, image_timeout, latency_warning_ms)
         values = {
-            **{name: str(count) for name, count in now.frames.items()},
+            **{name: str(count) for name, count in now.frames.to_json().items()},
             "lost_before_receipt": str(now.lost),
             "updates": str(now.updates),
-            **{f"update_error.{cause}": str(count) for cause, count in now.update_errors.items()},
+            **{f"update_error.{cause.value}": str(count) for cause, count in now.lost_updates.items()},
             "labels": now.labels,
             **{name: str(count) for name, count in now.notices.items()},
             **_rates(before, now),
@@ -118,29 +120,29 @@ class Diagnostics:
         self, before: Snapshot, now: Snapshot, image_timeout: float, latency_warning_ms: float
     ) -> tuple[bytes, str]:
         """The level, and why; the worst thing is what is said."""
-        new = {name: count - before.frames.get(name, 0) for name, count in now.frames.items()}
-        bad = {name: count for name, count in new.items() if name.startswith("dropped.") and count}
-        failed = {
-            cause: count - before.update_errors.get(cause, 0)
-            for cause, count in now.update_errors.items()
-            if count > before.update_errors.get(cause, 0)
-        }
+        new = now.frames.since(before.frames)
+        dropped = new.total(*DROPPED)
+        failed = [
+            cause.value
+            for cause, count in now.lost_updates.items()
+            if count > before.lost_updates.get(cause, 0)
+        ]
+        failed += [fate.word for fate in Inference if new[fate]]
         if now.labels == "stale":
-            why = self._why_stale(now, bad, failed, image_timeout)
+            why = self._why_stale(now, new, failed, image_timeout)
             return DiagnosticStatus.ERROR, f"no labels go out: {why}"
-        if failed or "dropped.inference_error" in bad:
-            causes = [*failed, *(["inference_error"] if "dropped.inference_error" in bad else [])]
-            return DiagnosticStatus.ERROR, f"inference fails ({', '.join(causes)}): {now.last_error}"
-        if bad and sum(bad.values()) == new["received"]:
-            return DiagnosticStatus.ERROR, f"no frame is usable: {_listed(bad)}. Last: {now.last_error}"
+        if failed:
+            return DiagnosticStatus.ERROR, f"inference fails ({', '.join(failed)}): {now.last_error}"
+        if dropped and dropped == new.received:
+            return DiagnosticStatus.ERROR, f"no frame is usable: {_listed(new)}. Last: {now.last_error}"
 
         warnings = [now.engine_trouble] if now.engine_trouble else []
         lost = now.lost - before.lost
-        if lost and new["received"] < ENOUGH_RECEIVED * (new["received"] + lost):
-            share = new["received"] / (new["received"] + lost)
+        share = new.received / (new.received + lost) if lost else 1.0
+        if share < ENOUGH_RECEIVED:
             warnings.append(f"only {share:.0%} of the images on {self._topic} arrive: {_LOSS_ADVICE}")
-        if bad:
-            warnings.append(f"frames dropped: {_listed(bad)}")
+        if dropped:
+            warnings.append(f"frames dropped: {_listed(new)}")
         p50, p99 = now.stamp_latency_ms
         if abs(p50) > UNRELATED_CLOCKS_MS:
             warnings.append(
@@ -159,9 +161,7 @@ class Diagnostics:
             return DiagnosticStatus.OK, "filling the first window"
         return DiagnosticStatus.OK, "labels are going out"
 
-    def _why_stale(
-        self, now: Snapshot, bad: Mapping[str, int], failed: Mapping[str, int], image_timeout: float
-    ) -> str:
+    def _why_stale(self, now: Snapshot, new: Ledger, failed: Sequence[str], image_timeout: float) -> str:
         """The cause that comes first on the way from the camera to the labels."""
         if now.last_image_age > image_timeout:
             missing = _why_no_image(self._topic, now)
@@ -170,10 +170,10 @@ class Diagnostics:
             return now.misdated
         if now.engine_trouble:
             return now.engine_trouble
-        if failed or "dropped.inference_error" in bad:
+        if failed:
             return f"inference fails: {now.last_error}"
-        if bad:
-            return f"frames cannot be used: {_listed(bad)}. Last: {now.last_error or 'none failed'}"
+        if new.total(*DROPPED):
+            return f"frames cannot be used: {_listed(new)}. Last: {now.last_error or 'none failed'}"
         return f"{now.stale_reason}, though images come: the window has gaps, or began anew and is filling"
 
 
@@ -189,8 +189,8 @@ def _rates(before: Snapshot, now: Snapshot) -> dict[str, str]:
     """Per second, over the snapshots kept."""
     seconds = now.seconds - before.seconds
     counts = {
-        "receive_rate_hz": (before.frames["received"], now.frames["received"]),
-        "publish_rate_hz": (before.frames["received"] + before.lost, now.frames["received"] + now.lost),
+        "receive_rate_hz": (before.frames.received, now.frames.received),
+        "publish_rate_hz": (before.frames.received + before.lost, now.frames.received + now.lost),
         "update_rate_hz": (before.updates, now.updates),
     }
     return {
@@ -199,8 +199,10 @@ def _rates(before: Snapshot, now: Snapshot) -> dict[str, str]:
     }
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name.removeprefix('dropped.')}" for name, count in counts.items())
+def _listed(frames: Ledger) -> str:
+    """What was dropped, and why."""
+    fates = [fate for group in DROPPED for fate in group if frames[fate]]
+    return ", ".join(f"{frames[fate]} {fate.word}" for fate in fates)
 
 
 def _number(value: float) -> str:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
 from sensor_msgs.msg import CompressedImage
 
-from step_ros.frames import IMAGE_ERROR_CAUSES, Frame, ImageError, decode_compressed_image, decode_image
-from step_ros.frames.image_error import UNREADABLE
+from step_ros.frames import Frame, ImageError, decode_compressed_image, decode_image
+from step_ros.perception.ledger import ByDesign, Decoding, Ledger, Overload, UnderWay
 from step_ros.ros.messages import nanoseconds_of
-
-_FATES = ("encoded", "skipped_by_sampling", "pending", "waiting")
-_DROPS = {
-    "dropped.overload": "dropped_overload",
-    "dropped.late_frame": "late_frame",
-    "dropped.duplicate_stamp": "duplicate_stamp",
-    "dropped.inference_error": "inference_error",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +22,16 @@ class CameraFrame(Frame):
 
     frame_id: str
     """The coordinate frame of the camera."""
+
+
+@dataclass(frozen=True)
+class BadImage:
+    """What is wrong with a message that became no frame."""
+
+    cause: Decoding
+    """The kind."""
+    message: str
+    """For people."""
 
 
 def open_message(message: Any, receipt_ns: int, max_pixels: int) -> CameraFrame:
@@ -57,7 +59,7 @@ class FrameIntake:
 
     Args:
         deliver: called with each frame, in the thread; must not wait.
-        on_error: called with the cause and the message of each image that cannot be decoded, in the thread.
+        on_error: called with each image that cannot be decoded, in the thread.
         max_pixels: called for each image; larger ones are refused.
         queue_size: how many messages may wait, at least 1.
     """
@@ -65,7 +67,7 @@ class FrameIntake:
     def __init__(
         self,
         deliver: Callable[[CameraFrame], None],
-        on_error: Callable[[str, str], None],
+        on_error: Callable[[BadImage], None],
         *,
         max_pixels: Callable[[], int],
         queue_size: int,
@@ -78,7 +80,9 @@ class FrameIntake:
         self._waiting: deque[tuple[Any, int]] = deque()
         self._decoding = 0
         self._closed = False
-        self._counts: Counter[str] = Counter()
+        self._ledger = Ledger()
+        self.zero_stamps = 0
+        """Messages that nobody had stamped; their frames have the time of receipt."""
         self._alive: WeakValueDictionary[int, CameraFrame] = WeakValueDictionary()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
@@ -88,51 +92,37 @@ class FrameIntake:
         with self._changed:
             if self._closed:
                 return
-            self._counts["received"] += 1
+            self._ledger.receive()
             if nanoseconds_of(message.header.stamp) == 0:
-                self._counts["zero_stamp"] += 1
+                self.zero_stamps += 1
             self._waiting.append((message, receipt_ns))
             if len(self._waiting) > self._queue_size:
                 self._waiting.popleft()
-                self._counts["decode_overload"] += 1
+                self._ledger.settle(Overload.BEFORE_DECODING)
             self._changed.notify()
 
     def skip(self) -> None:
         """Count a message that is not to be looked at, because the node is not active."""
         with self._changed:
             if not self._closed:
-                self._counts["received"] += 1
-                self._counts["skipped_inactive"] += 1
+                self._ledger.receive()
+                self._ledger.settle(ByDesign.SKIPPED_INACTIVE)
 
     def find(self, stamp_ns: int) -> CameraFrame | None:
         """The frame of that stamp, if it is still held by anybody."""
         with self._changed:
             return self._alive.get(stamp_ns)
 
-    @property
-    def zero_stamps(self) -> int:
-        """Messages that nobody had stamped; their frames have the time of receipt."""
-        with self._changed:
-            return self._counts["zero_stamp"]
-
-    def account(self, worker_counts: Callable[[], Mapping[str, int]]) -> dict[str, int]:
-        """What became of every message: ``received`` is the sum of all others.
+    def account(self, worker_account: Callable[[], Ledger]) -> Ledger:
+        """What became of every message; the books balance.
 
         Args:
-            worker_counts: gives `PerceptionWorker.counts`; asked at a moment when no frame is between here
+            worker_account: gives `PerceptionWorker.account`; asked at a moment when no frame is between here
                 and there.
         """
         with self._changed:
-            worker = worker_counts()
-            account = {
-                "received": self._counts["received"],
-                **{fate: worker[fate] for fate in _FATES},
-                "skipped_inactive": self._counts["skipped_inactive"],
-                "dropped.decode_overload": self._counts["decode_overload"],
-                **{name: worker[count] for name, count in _DROPS.items()},
-                **{f"dropped.{cause}": self._counts[cause] for cause in (*IMAGE_ERROR_CAUSES, UNREADABLE)},
-            }
-            account["waiting"] += len(self._waiting) + self._decoding
+            account = self._ledger.followed_by(worker_account())
+            account.settle(UnderWay.WAITING, len(self._waiting) + self._decoding)
             return account
 
     def close(self, timeout: float | None = None) -> bool:
@@ -155,23 +145,23 @@ class FrameIntake:
                     return
                 message, receipt_ns = self._waiting.popleft()
                 self._decoding = 1
-            frame, cause, error = self._open(message, receipt_ns)
+            opened = self._open(message, receipt_ns)
             with self._changed:
                 self._decoding = 0
-                if frame is None:
-                    self._counts[cause] += 1
+                if isinstance(opened, BadImage):
+                    self._ledger.settle(opened.cause)
                 else:
-                    self._alive.setdefault(frame.stamp_ns, frame)
+                    self._alive.setdefault(opened.stamp_ns, opened)
                     # With the lock held, so that no account misses the frame or sees it twice.
-                    self._deliver(frame)
-            if frame is None:
-                self._on_error(cause, error)
+                    self._deliver(opened)
+            if isinstance(opened, BadImage):
+                self._on_error(opened)
 
-    def _open(self, message: Any, receipt_ns: int) -> tuple[CameraFrame | None, str, str]:
-        """The frame, or the cause and the message of what is wrong; whatever comes, the thread goes on."""
+    def _open(self, message: Any, receipt_ns: int) -> CameraFrame | BadImage:
+        """Whatever comes, the thread goes on."""
         try:
-            return open_message(message, receipt_ns, self._max_pixels()), "", ""
+            return open_message(message, receipt_ns, self._max_pixels())
         except ImageError as error:
-            return None, error.cause, str(error)
+            return BadImage(Decoding.of(error.cause), str(error))
         except Exception as error:
-            return None, UNREADABLE, f"{type(error).__name__}: {error}"
+            return BadImage(Decoding.UNREADABLE, f"{type(error).__name__}: {error}")

@@ -9,7 +9,8 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from step_ros.ros.node.parameters import BY_NAME, check_values, value_of
+from step_ros.ros.node.parameters import check_values, value_of
+from step_ros.runs.parameters import BY_NAME
 
 
 class LiveParameters:

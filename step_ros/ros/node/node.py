@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -229,7 +229,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _is_configured(self) -> tuple[bool, str]:
         return self._pipeline is not None or self.state == "configuring", self.state
 
-    def _apply(self, values: dict[str, Any]) -> None:
+    def _apply(self, values: Mapping[str, Any]) -> None:
         if not {"models", "tasks", "window_seconds", "max_held", "max_update_rate", "watchdog.timeout"} & set(
             values
         ):

@@ -13,7 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from vision_msgs.msg import Classification, LabelInfo
 
-from step_ros.perception import UNKNOWN, Direction, FilterSettings, Perceiver, Perception
+from step_ros.perception import Direction, FilterSettings, Perceiver, Perception
 from step_ros.perception.announcements import Announcement, Announcements
 from step_ros.probes import HeadConfig
 from step_ros.ros.messages import classification, label_info
@@ -121,15 +121,13 @@ class Outputs:
     def publish_directions(self, directions: Sequence[Direction], stamp_ns: int) -> None:
         """What the window read backwards says of the labels of that stamp."""
         for direction in directions:
-            results = [(direction.label, direction.confidence)]
             if direction.confirmed:
                 self.confirmed += 1
             else:
                 self.unconfirmed += 1
-                results.insert(0, (UNKNOWN, 1 - direction.confidence))
             topics = self._tasks.get(direction.task)
             if topics is not None and topics.direction is not None:
-                topics.direction.publish(classification(results, stamp_ns, self._frame_id))
+                topics.direction.publish(classification(direction.results, stamp_ns, self._frame_id))
 
     def withdraw(self) -> None:
         """Take every stable label back: nothing is to be believed from here on."""

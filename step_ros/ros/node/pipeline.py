@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,19 +11,15 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
 from step_ros.perception import EngineKeeper, Perceiver, PerceptionWorker
-from step_ros.perception.loading import load_heads, load_perceiver
-from step_ros.probes import Head, HeadError
+from step_ros.perception.camera_names import camera_names, check_unlike_tasks
+from step_ros.perception.loading import chosen_tasks, load_heads, load_perceiver
+from step_ros.probes import Head
 from step_ros.ros.node.camera import Camera, configs_of
 from step_ros.ros.node.parameters import value_of
 from step_ros.ros.node.qos_report import QosReport
 
-ALL_TASKS = "all"
-"""In the parameter `tasks`: whatever there is a head for."""
-
 CLOSING_SECONDS = 5.0
 """How long `close` waits for threads that are at work."""
-
-_CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
 class Pipeline:
@@ -63,9 +58,7 @@ class Pipeline:
         self.backbone = first.backbone
         self._heads = first.heads  # those that are off among them
         heads = chosen_tasks(self._heads, value_of(node, "tasks"))
-        clash = sorted({name for name in names if name in heads})
-        if clash:
-            raise ValueError(f"a camera must not be named like a task, and {', '.join(clash)} is; rename it")
+        check_unlike_tasks(names, heads)
         window_seconds = value_of(node, "window_seconds") or None
         self.perceivers = {
             name: Perceiver(
@@ -180,12 +173,7 @@ class Pipeline:
         configs = {task: head.config for task, head in chosen.items()}
         for camera in self.cameras.values():
             camera.set_heads({**before, **configs})
-
-        def change_over() -> None:
-            for name, perceiver in self.perceivers.items():
-                perceiver.adopt(prepared[name])
-
-        self.worker.call(change_over)
+        self.worker.adopt(prepared)
         for camera in self.cameras.values():
             camera.set_heads(configs)
         self._heads = dict(heads)
@@ -203,38 +191,3 @@ def max_held_of(node: Node) -> int | None:
     """The parameter `max_held` as `TokenWindow` has it."""
     value = value_of(node, "max_held")
     return None if value < 0 else value
-
-
-def chosen_tasks(heads: Mapping[str, Head], tasks: Sequence[str]) -> dict[str, Head]:
-    """The heads whose tasks are on.
-
-    Raises:
-        HeadError: there is no head for a task, or no task is on.
-    """
-    if list(tasks) == [ALL_TASKS]:
-        return dict(heads)
-    unknown = [task for task in tasks if task not in heads]
-    if unknown or not tasks:
-        raise HeadError(
-            f"tasks must be [{ALL_TASKS}] or some of {', '.join(heads)}, got [{', '.join(tasks)}]"
-        )
-    return {task: heads[task] for task in heads if task in tasks}
-
-
-def camera_names(names: Sequence[str]) -> list[str]:
-    """The cameras to serve, by name; one empty name is a single camera.
-
-    Raises:
-        ValueError: a name cannot be part of a topic's name, or is there twice.
-    """
-    if list(names) in ([], [""]):
-        return [""]
-    for name in names:
-        if not _CAMERA_NAME.match(name):
-            raise ValueError(
-                "cameras must be names of letters, digits and underscores such as [front, wrist], "
-                f"got {name!r}"
-            )
-    if len(set(names)) < len(names):
-        raise ValueError(f"cameras must have names of their own, got [{', '.join(names)}]")
-    return list(names)

@@ -12,8 +12,9 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.utilities import remove_ros_args
 
 from step_ros.ros.node.executor import CallbackExecutor
-from step_ros.ros.node.parameters import describe_parameters, value_of
+from step_ros.ros.node.parameters import value_of
 from step_ros.ros.processes.stop_signals import Stopped, StopSignals
+from step_ros.runs.parameters import describe_parameters
 
 USAGE = """\
 usage: ros2 run step_ros perception [--help] [--ros-args ARGUMENT ...]

@@ -18,8 +18,9 @@ def prediction_bag(
 ) -> Iterator[Callable[[Moment], None]]:
     """An mcap file of predictions, which takes moments; there is no file before it ends well.
 
-    Topics are the node's: ``<node>/<task>``, and latched ``<node>/<task>/stable`` and
-    ``<node>/<task>/labels``, with their QoS, which `ros2 bag play` offers again.
+    Topics are the node's, with their QoS, which `ros2 bag play` offers again: ``<node>/<task>``,
+    ``<node>/<task>/direction`` where labels have partners, and latched ``<node>/<task>/stable`` and
+    ``<node>/<task>/labels``.
 
     Args:
         path: of the file, which is replaced if it exists.
@@ -33,14 +34,23 @@ def prediction_bag(
         for task in tasks:
             bag.add_topic(f"{node}/{task}/stable", CLASSIFICATION, latched=True)
         for task, described in tasks.items():
+            if described.symmetric_pairs:
+                bag.add_topic(f"{node}/{task}/direction", CLASSIFICATION, latched=False)
             bag.add_topic(f"{node}/{task}/labels", LABEL_INFO, latched=True)
             info = label_info(described.labels, described.rejection_threshold, start_ns)
             bag.write(f"{node}/{task}/labels", start_ns, info)
 
         def add(moment: Moment) -> None:
-            for said in moment.announcements:
-                topic = f"{node}/{said.task}" + ("/stable" if said.stable else "")
-                message = classification(said.results, said.stamp_ns, moment.frame_id)
-                bag.write(topic, moment.update.log_time_ns, message)
+            update = moment.update
+            messages = [
+                (said.task + ("/stable" if said.stable else ""), said.results, said.stamp_ns)
+                for said in moment.announcements
+            ]
+            messages += [
+                (f"{each.task}/direction", each.results, update.stamp_ns) for each in update.directions
+            ]
+            for topic, results, stamp_ns in messages:
+                message = classification(results, stamp_ns, moment.frame_id)
+                bag.write(f"{node}/{topic}", update.log_time_ns, message)
 
         yield add

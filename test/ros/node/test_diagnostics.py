@@ -9,21 +9,25 @@ from typing import Any
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from step_ros.perception.ledger import (
+    ByDesign,
+    Clock,
+    Decoding,
+    Fate,
+    Inference,
+    Ledger,
+    LostUpdate,
+    Overload,
+    Used,
+)
 from step_ros.ros.node.diagnostics import Diagnostics, Snapshot
 
 START = Snapshot(
     seconds=0.0,
-    frames={
-        "received": 0,
-        "encoded": 0,
-        "skipped_by_sampling": 0,
-        "dropped.overload": 0,
-        "dropped.inference_error": 0,
-        "dropped.truncated_data": 0,
-    },
+    frames=Ledger(),
     lost=0,
     updates=0,
-    update_errors={"head_error": 0},
+    lost_updates={LostUpdate.HEAD_ERROR: 0},
     notices={"zero_stamp": 0, "incompatible_qos": 0},
     last_image_age=0.01,
     publishers=1,
@@ -38,11 +42,11 @@ START = Snapshot(
 )
 
 
-def later(frames: dict[str, int] | None = None, **changes: Any) -> Snapshot:
+def later(fates: dict[Fate, int] | None = None, *, received: int = 30, **changes: Any) -> Snapshot:
     """One good second after the start, but for the changes."""
-    counts = {**START.frames, "received": 30, "encoded": 10, "skipped_by_sampling": 20, **(frames or {})}
+    counts = {Used.ENCODED: 10, ByDesign.SKIPPED_BY_SAMPLING: 20, **(fates or {})}
     usual = {"seconds": 1.0, "updates": 10, "latency_ms": (20.0, 30.0), "stamp_latency_ms": (50.0, 60.0)}
-    return replace(START, frames=counts, **{**usual, **changes})
+    return replace(START, frames=Ledger(received, counts), **{**usual, **changes})
 
 
 def status_of(*snapshots: Snapshot) -> DiagnosticStatus:
@@ -79,18 +83,19 @@ STALE: dict[str, Any] = {"labels": "stale", "stale_reason": "no label for 2 s"}
             WARN,
             ["RELIABILITY differs"],
         ),
-        (later({"dropped.overload": 4, "encoded": 6}), WARN, ["4 overload"]),
+        (later({Overload.BEFORE_ENCODING: 4, Used.ENCODED: 6}), WARN, ["4 overload"]),
+        (later({Clock.LATE_FRAME: 2, Used.ENCODED: 8}), WARN, ["frames dropped: 2 late_frame"]),
         (
-            later({"received": 5, "dropped.truncated_data": 5}, last_error="too short"),
+            later({Decoding.TRUNCATED_DATA: 5}, received=5, last_error="too short"),
             ERROR,
             ["no frame is usable", "5 truncated_data", "too short"],
         ),
         (
-            later({"dropped.inference_error": 1}, last_error="out of memory"),
+            later({Inference.INFERENCE_ERROR: 1}, last_error="out of memory"),
             ERROR,
             ["inference", "out of memory"],
         ),
-        (later(update_errors={"head_error": 2}, last_error="boom"), ERROR, ["head_error", "boom"]),
+        (later(lost_updates={LostUpdate.HEAD_ERROR: 2}, last_error="boom"), ERROR, ["head_error", "boom"]),
         (later(lost=90), WARN, ["25%", "fastdds_large_images.xml", "compressed"]),
         (later(lost=1), OK, []),
         (later(stamp_latency_ms=(150.0, 350.0)), WARN, ["late", "350 ms", "200 ms"]),
@@ -109,6 +114,7 @@ STALE: dict[str, Any] = {"labels": "stale", "stale_reason": "no label for 2 s"}
         "gaps",
         "a subscriber that does not hear",
         "overload",
+        "the camera's stamps go backwards",
         "only bad images",
         "the backbone fails",
         "a head fails",
@@ -127,10 +133,12 @@ def test_level_and_message(snapshot: Snapshot, level: bytes, words: list[str]) -
 
 
 def test_trouble_that_is_over_is_forgotten_but_stays_counted() -> None:
-    bad = later({"dropped.overload": 4, "encoded": 6})
+    bad = later({Overload.BEFORE_ENCODING: 4, Used.ENCODED: 6})
     calm = [
-        replace(
-            bad, seconds=float(second), frames={**bad.frames, "received": 30 * second, "encoded": 20 * second}
+        later(
+            {Overload.BEFORE_ENCODING: 4, Used.ENCODED: 20 * second - 4},
+            received=20 * second + 20,
+            seconds=float(second),
         )
         for second in range(2, 10)
     ]

@@ -14,10 +14,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from step_ros.frames import ImageError
+from step_ros.perception.ledger import ByDesign, Decoding, Ledger, Overload, UnderWay, Used
 from step_ros.ros.messages import stamp_of
-from step_ros.ros.node.intake import UNREADABLE, FrameIntake, open_message
-
-WORKER = ("encoded", "skipped_by_sampling", "pending", "waiting", "dropped_overload", "late_frame")
+from step_ros.ros.node.intake import BadImage, FrameIntake, open_message
 
 
 def image(stamp_ns: int = 5) -> Image:
@@ -31,12 +30,12 @@ class Intake:
 
     def __init__(self, queue_size: int = 10, max_pixels: int = 100) -> None:
         self.frames: list[Any] = []
-        self.errors: list[tuple[str, str]] = []
+        self.errors: list[BadImage] = []
         self.go_on = threading.Event()
         self.go_on.set()
         self.intake = FrameIntake(
             self.frames.append,
-            lambda cause, error: self.errors.append((cause, error)),
+            self.errors.append,
             max_pixels=lambda: max_pixels if self.go_on.wait(20) else 0,
             queue_size=queue_size,
         )
@@ -46,14 +45,13 @@ class Intake:
         for message in messages:
             self.intake.submit(message, 99)
         end = time.monotonic() + 20
-        while self.account()["waiting"]:
+        while self.account()[UnderWay.WAITING]:
             assert time.monotonic() < end, "the intake does not come to rest"
             time.sleep(0.001)
 
-    def account(self, **counts: int) -> dict[str, int]:
-        """The account with a worker that counted this."""
-        worker = dict.fromkeys((*WORKER, "duplicate_stamp", "inference_error"), 0)
-        return self.intake.account(lambda: {**worker, **counts})
+    def account(self, worker: Ledger | None = None) -> Ledger:
+        """The account with a worker whose books are these."""
+        return self.intake.account(lambda: worker or Ledger())
 
 
 @pytest.fixture
@@ -112,8 +110,9 @@ def test_a_bad_image_is_counted_by_its_cause(
         open_message(message, 0, max_pixels=max_pixels)
     intake = make_intake(max_pixels=max_pixels)
     intake.take(message)
-    assert intake.account()[f"dropped.{cause}"] == 1
-    assert [named for named, _ in intake.errors] == [cause]
+    account = intake.account()
+    assert account.to_json()[f"dropped.{cause}"] == account.total(Decoding) == 1
+    assert [bad.cause.word for bad in intake.errors] == [cause]
 
 
 class Nonsense:
@@ -125,7 +124,7 @@ class Nonsense:
 def test_what_fails_in_a_way_nobody_thought_of_is_counted_and_survived(make_intake: Any) -> None:
     intake = make_intake()
     intake.take(Nonsense(), image())
-    assert intake.account()[f"dropped.{UNREADABLE}"] == 1
+    assert intake.account()[Decoding.UNREADABLE] == 1
     assert len(intake.frames) == 1
 
 
@@ -138,22 +137,23 @@ def test_the_newest_messages_win(make_intake: Any) -> None:
         assert time.monotonic() < end
     for stamp_ns in (2, 3, 4, 5):
         intake.intake.submit(image(stamp_ns), 99)
-    assert intake.account()["waiting"] == 3
+    assert intake.account()[UnderWay.WAITING] == 3
     intake.go_on.set()
     intake.take()
     assert [frame.stamp_ns for frame in intake.frames] == [1, 4, 5]
-    assert intake.account()["dropped.decode_overload"] == 2
+    assert intake.account()[Overload.BEFORE_DECODING] == 2
 
 
 def test_received_is_the_sum_of_all_fates(make_intake: Any) -> None:
     intake = make_intake()
     intake.take(image(1), image(2), image(3), CompressedImage(format="h264"))
-    books = intake.account(encoded=1, skipped_by_sampling=1, pending=1)
-    assert books.pop("received") == sum(books.values()) == 4
+    fates = {Used.ENCODED: 1, ByDesign.SKIPPED_BY_SAMPLING: 1, UnderWay.PENDING: 1}
+    books = intake.account(Ledger(3, fates))
+    assert books.received == 4 and books.unaccounted == 0
 
 
 def test_after_close_messages_are_ignored(make_intake: Any) -> None:
     intake = make_intake()
     intake.intake.close()
     intake.intake.submit(image(), 99)
-    assert intake.account()["received"] == 0
+    assert intake.account().received == 0

@@ -12,7 +12,8 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from step_ros.ros.node.parameters import PARAMETERS, declare_parameters, value_of
+from step_ros.ros.node.parameters import declare_parameters, value_of
+from step_ros.runs.parameters import PARAMETERS
 from step_ros.shared_files import shared_folder
 
 
@@ -74,6 +75,12 @@ def test_a_number_out_of_its_range_is_refused(make_node: Any) -> None:
         make_node(filter__threshold=1.5)
 
 
+def test_a_number_just_out_of_its_range_is_refused(make_node: Any) -> None:
+    """Rclpy forgives what is within a millionth, and the filter does not."""
+    (result,) = make_node().set_parameters([Parameter("filter.threshold", value=1.0 + 1e-7)])
+    assert not result.successful and "filter.threshold must be from 0.0 to 1.0" in result.reason
+
+
 def test_a_text_that_is_no_choice_is_refused(make_node: Any) -> None:
     with pytest.raises(ParameterException, match="raw, compressed"):
         make_node(image_transport="smoke")
@@ -93,4 +100,4 @@ def test_what_may_change_changes(make_node: Any) -> None:
 
 def test_a_misspelt_parameter_is_named(make_node: Any, capfd: pytest.CaptureFixture[str]) -> None:
     make_node(filter__on_second=1.0)
-    assert "filter.on_second" in capfd.readouterr().err
+    assert "filter.on_second (did you mean filter.on_seconds?)" in capfd.readouterr().err

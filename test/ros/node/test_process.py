@@ -11,7 +11,7 @@ from vision_msgs.msg import Classification
 
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.ros.node import process as perception_node
-from step_ros.ros.node.parameters import PARAMETERS
+from step_ros.runs.parameters import PARAMETERS
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
