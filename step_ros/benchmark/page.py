@@ -1,11 +1,12 @@
-"""docs/performance.md from a run: what is between its markers is made anew, and the plots beside it."""
+"""docs/performance.md from a run: what is between its markers is made anew, and the plot beside it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from step_ros.benchmark.plots import draw_plots, paper_counts
+from step_ros.benchmark.plots import draw_costs
 from step_ros.benchmark.results import Results
 from step_ros.benchmark.table import COLUMNS, cells, limits, markdown
 from step_ros.benchmark.targets import targets
@@ -15,30 +16,32 @@ class PageError(ValueError):
     """The page lacks a marker."""
 
 
-def update_page(page: Path, results: Results) -> list[Path]:
-    """Put a run's tables and plots into a page.
+def update_page(page: Path, results: Results, further: Mapping[str, str]) -> list[Path]:
+    """Put a run's tables and plot into a page.
 
     Args:
-        page: a Markdown file with the markers ``machine``, ``targets``, ``rows`` and ``paper``.
+        page: a Markdown file with the markers ``machine``, ``targets`` and ``rows``, and those of `further`.
         results: of a run.
+        further: what goes between other markers, by their names.
 
     Returns:
-        The files written: the page, and the plots in a folder beside it of the page's name.
+        The files written: the page, and the plot in a folder beside it of the page's name.
 
     Raises:
         PageError: a marker is missing.
         OSError: a file cannot be read or written.
     """
     text = page.read_text(encoding="utf-8")
-    for name, content in _parts(results).items():
+    for name, content in {**_parts(results), **further}.items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         found = block.search(text)
         if found is None:
             raise PageError(f"{page} lacks the markers <!-- {name} --> and <!-- /{name} -->; put them back")
         text = f"{text[: found.end(1)]}{content}\n{text[found.start(2) :]}"
-    plots = draw_plots(results, page.with_suffix(""))
+    plot = page.with_suffix("") / "cost.png"
+    draw_costs(results, plot)
     page.write_text(text, encoding="utf-8")
-    return [page, *plots]
+    return [page, plot]
 
 
 def _parts(results: Results) -> dict[str, str]:
@@ -55,13 +58,8 @@ def _parts(results: Results) -> dict[str, str]:
         for target in targets(results)
     ]
     left_out = "".join(f"\n\nLeft out for lack of time: {case}." for case in results.left_out)
-    counts = [
-        (name, *("–" if count is None else f"{count:.4g}" for count in both))
-        for name, *both in paper_counts(results)
-    ]
     return {
         "machine": f"{limits(results)}. {software}.\n\nOne frame in the backbone alone: {frames}.",
         "targets": markdown(("target", "wanted", "found", "reached"), reached),
         "rows": markdown(COLUMNS, [cells(row) for row in results.in_order()]) + left_out,
-        "paper": markdown(("ViT-B/14, T = 16", "paper", "ours"), counts),
     }

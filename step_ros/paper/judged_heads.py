@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from step_ros.paper.adapters import ALL_ADAPTERS
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import BACKBONE_FOLDER
 from step_ros.probes import Head
@@ -66,7 +67,7 @@ def judge_heads(
     clips = clips_to_judge(store, folder, heads, split, hold_out, console)
     encoder = None
     if store.holds_pixels:
-        encoder = load_backbone(backbone or folder / BACKBONE_FOLDER, windows=True)
+        encoder = load_backbone(backbone or folder / BACKBONE_FOLDER, adapters=ALL_ADAPTERS)
     judgements = {task: judge(head, store, clips, encoder) for task, head in heads.items()}
     beside = _yardstick(store, list(heads), clips) if yardstick and not store.holds_pixels else {}
     return JudgedHeads(judgements, beside)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from step_ros.peft.text_side import TEXT_SIDES
+from step_ros.paper.adapters import ALL_ADAPTERS, NAME_READERS
 from step_ros.probes import StepOptions
 from step_ros.scores.clips import ClipScores
 from step_ros.training.fit import fit
@@ -152,7 +152,15 @@ def run_rows(
                 if store.holds_pixels and not own.adapter.kind:  # as many steps as beside adapters
                     own = replace(own, steps=own.steps + own.adapter.head_steps)
                 start = time.perf_counter()
-                fitted = fit(store, [task], own, console=console, backbone=backbone)
+                fitted = fit(
+                    store,
+                    [task],
+                    own,
+                    console=console,
+                    backbone=backbone,
+                    adapters=ALL_ADAPTERS,
+                    name_readers=NAME_READERS,
+                )
                 result.seconds.append(time.perf_counter() - start)
                 head = fitted.heads[task]
                 result.parameters = fitted.adapter_parameters + sum(p.numel() for p in head.parameters())
@@ -171,7 +179,7 @@ def _as(method: str, options: FitOptions) -> FitOptions:
     """Options that make a method; its adapter is as `options` have it, with a text side if it has one."""
     differs = dict(METHODS[method])
     kind = differs.pop("adapter", "")
-    adapter = replace(options.adapter, kind=kind, text=options.adapter.text if kind in TEXT_SIDES else "")
+    adapter = replace(options.adapter, kind=kind, text=options.adapter.text if kind in NAME_READERS else "")
     return replace(options, **differs, adapter=adapter)
 
 

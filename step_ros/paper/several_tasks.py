@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from step_ros.backbones.vision_tower import VisionTower, describe_tower
 from step_ros.benchmark.flops import count_flops
 from step_ros.benchmark.models import BACKBONES, CLASSES
+from step_ros.paper.adapters import ALL_ADAPTERS
 from step_ros.peft import AdaptedTower, AdapterConfig
 from step_ros.probes import StepProbe
 from step_ros.probes.linear import LinearProbe
@@ -175,8 +176,8 @@ def _parts(
     head.to(device)
     if kind is None:
         return lambda pixels: tower.tokens(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2]), head
-    config = AdapterConfig.of(kind, num_frames=frames)
-    return AdaptedTower(tower, config, (_IMAGE, _IMAGE)).to(device), head
+    config = AdapterConfig.of(kind, num_frames=frames, adapters=ALL_ADAPTERS)
+    return AdaptedTower(tower, config, (_IMAGE, _IMAGE), ALL_ADAPTERS).to(device), head
 
 
 def _tower(size: str) -> VisionTower:

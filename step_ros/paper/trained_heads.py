@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from step_ros.backbones import Backbone
+from step_ros.paper.adapters import ALL_ADAPTERS, NAME_READERS
 from step_ros.perception.loading import BACKBONE_FOLDER
 from step_ros.probes import Head
 from step_ros.scores.tables import class_rows, markdown_table, metrics_rows
@@ -35,7 +36,16 @@ def train_heads(
     """
     chosen = tuple(tasks) or tuple(opened.tasks)
     adapted_to = out / BACKBONE_FOLDER if is_first_process() else None
-    fitted = fit(opened, chosen, options, checkpoints=out, backbone=backbone, backbone_out=adapted_to)
+    fitted = fit(
+        opened,
+        chosen,
+        options,
+        checkpoints=out,
+        backbone=backbone,
+        backbone_out=adapted_to,
+        adapters=ALL_ADAPTERS,
+        name_readers=NAME_READERS,
+    )
     if not is_first_process():
         return fitted.heads
     save_heads(fitted.heads, out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,19 +25,29 @@ class AdaptedTower(nn.Module):
         tower: the image encoder.
         config: which adapter; its weights are fresh.
         image_size: height and width, in pixels, of the images.
+        adapters: the table that its name is looked up in.
 
     Raises:
+        AdapterError: the table lacks it.
         BackboneError: the network's blocks cannot take adapters.
 
     Attributes:
         tower: the encoder with adapters: it takes images as the plain one does.
         adapters: one a block; only their parameters are trained, and are saved.
+        adapter_class: what they are.
         place: where the first of them sits.
     """
 
-    def __init__(self, tower: VisionTower, config: AdapterConfig, image_size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        tower: VisionTower,
+        config: AdapterConfig,
+        image_size: tuple[int, int],
+        adapters: Mapping[str, type[Adapter]] = ADAPTERS,
+    ) -> None:
         super().__init__()
         self.config = config
+        self.adapter_class = config.find(adapters)
         self.tower = _share(tower)
         self.network = self.tower.network.eval().requires_grad_(False)
         blocks = blocks_of(self.network)
@@ -52,12 +62,11 @@ class AdaptedTower(nn.Module):
             patch_size=tower.patch_size,
             num_frames=config.num_frames,
         )
-        make = ADAPTERS[config.kind]
-        adapters: list[Adapter] = []
+        self.adapters = nn.ModuleList()
         for index, block in enumerate(blocks):
-            adapters.append(make(replace(place, layer=index), config.size))
-            blocks[index] = AdaptedBlock(block, adapters[-1], tower.model_type)
-        self.adapters = nn.ModuleList(adapters)
+            adapter = self.adapter_class(replace(place, layer=index), config.size)
+            self.adapters.append(adapter)
+            blocks[index] = AdaptedBlock(block, adapter, tower.model_type)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Tokens (B, T, P, D) of preprocessed windows (B, T, 3, h, w), oldest frame first."""

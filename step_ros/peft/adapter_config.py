@@ -8,20 +8,15 @@ from typing import Any
 
 from step_ros.peft.adapter import Adapter
 from step_ros.peft.adaptformer import AdaptFormer
-from step_ros.peft.m2_clip import M2Clip
-from step_ros.peft.st_adapter import StAdapter
-from step_ros.peft.vita_clip import VitaClip
 from step_ros.peft.vpt import VptDeep, VptShallow
 
 ADAPTERS: Mapping[str, type[Adapter]] = {
     "vpt_shallow": VptShallow,
     "vpt_deep": VptDeep,
     "adaptformer": AdaptFormer,
-    "st_adapter": StAdapter,
-    "m2_clip": M2Clip,
-    "vita_clip": VitaClip,
 }
-"""By the names that commands and folders use."""
+"""Those that the node can run, where tokens of a frame depend on no other, by the names that commands and
+folders use. What looks up a name takes such a table; who has other adapters gives one that holds them."""
 
 # Far above any real adapter; they keep a broken config from asking for sizes that overflow.
 _MAX_SIZE, _MAX_FRAMES = 65_536, 4_096
@@ -40,7 +35,7 @@ class AdapterConfig:
     """
 
     kind: str
-    """One of `ADAPTERS`."""
+    """Its name in a table of adapters."""
     size: int
     """Prompts (VPT, and Vita-CLIP's global ones), or channels of the bottleneck (the others)."""
     num_frames: int = 1
@@ -48,30 +43,48 @@ class AdapterConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        if self.kind not in ADAPTERS:
-            raise AdapterError(f"unknown adapter {self.kind!r}; known are {', '.join(ADAPTERS)}")
+        if not isinstance(self.kind, str):
+            raise AdapterError(f"kind must be an adapter's name, got {self.kind!r}")
         _check_count("size", self.size, _MAX_SIZE)
         _check_count("num_frames", self.num_frames, _MAX_FRAMES)
-        if self.sees_time != (self.num_frames > 1):
-            wanted = "windows of 2 frames or more" if self.sees_time else "single frames, num_frames=1"
-            raise AdapterError(f"{self.kind} looks at {wanted}, got num_frames={self.num_frames}")
 
     @classmethod
-    def of(cls, kind: str, *, size: int | None = None, num_frames: int) -> AdapterConfig:
+    def of(
+        cls,
+        kind: str,
+        *,
+        size: int | None = None,
+        num_frames: int,
+        adapters: Mapping[str, type[Adapter]] = ADAPTERS,
+    ) -> AdapterConfig:
         """An adapter of this kind, as large as published unless `size` is given, for windows of T frames.
 
         Raises:
-            AdapterError: there is no such adapter, or a number makes no sense.
+            AdapterError: there is no such adapter among `adapters`, or a number makes no sense.
         """
-        if kind not in ADAPTERS:
-            raise AdapterError(f"unknown adapter {kind!r}; known are {', '.join(ADAPTERS)}")
-        chosen = ADAPTERS[kind].published_size if size is None else size
-        return cls(kind, chosen, num_frames if ADAPTERS[kind].sees_time else 1)
+        check_kind(kind, adapters)
+        chosen = adapters[kind].published_size if size is None else size
+        config = cls(kind, chosen, num_frames if adapters[kind].sees_time else 1)
+        config.find(adapters)
+        return config
+
+    def find(self, adapters: Mapping[str, type[Adapter]] = ADAPTERS) -> type[Adapter]:
+        """The adapter that this is the config of.
+
+        Raises:
+            AdapterError: there is none of its name among `adapters`, or it looks at other frames.
+        """
+        check_kind(self.kind, adapters)
+        adapter = adapters[self.kind]
+        if adapter.sees_time != self.sees_time:
+            wanted = "windows of 2 frames or more" if adapter.sees_time else "single frames, num_frames=1"
+            raise AdapterError(f"{self.kind} looks at {wanted}, got num_frames={self.num_frames}")
+        return adapter
 
     @property
     def sees_time(self) -> bool:
         """Whether tokens of a frame depend on the other frames of its window."""
-        return ADAPTERS[self.kind].sees_time
+        return self.num_frames > 1
 
     def to_json(self) -> dict[str, Any]:
         """The config as config.json holds it."""
@@ -90,6 +103,16 @@ class AdapterConfig:
             return cls(**content)
         except TypeError as error:
             raise AdapterError(f"adapter cannot be read: {error}") from error
+
+
+def check_kind(kind: str, adapters: Mapping[str, type[Adapter]] = ADAPTERS) -> None:
+    """Make sure that a table has an adapter of this name.
+
+    Raises:
+        AdapterError: it has none; the message says which there are.
+    """
+    if kind not in adapters:
+        raise AdapterError(f"unknown adapter {kind!r}; known are {', '.join(adapters)}")
 
 
 def _check_count(name: str, value: object, maximum: int) -> None:

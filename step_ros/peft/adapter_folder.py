@@ -23,7 +23,8 @@ from step_ros.backbones.model_folder import ModelFolderError, display_name, mode
 from step_ros.backbones.safetensors_header import SafetensorsHeaderError, read_header
 from step_ros.backbones.vision_tower import quiet_transformers
 from step_ros.peft.adapted_tower import AdaptedTower
-from step_ros.peft.adapter_config import AdapterConfig, AdapterError
+from step_ros.peft.adapter import Adapter
+from step_ros.peft.adapter_config import ADAPTERS, AdapterConfig, AdapterError
 from step_ros.peft.merge import merged_network, why_not_merged
 
 MODEL_TYPE = "step_ros_adapter"
@@ -62,7 +63,8 @@ def save_adapted(adapted: AdaptedTower, base: Backbone, folder: Path, *, source:
         for name, tensor in adapted.adapters.state_dict().items()
     }
     save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
-    return load_backbone(folder, device=base.device, windows=True)
+    own = {adapted.config.kind: adapted.adapter_class}
+    return load_backbone(folder, device=base.device, adapters=own)
 
 
 def load_backbone(
@@ -70,7 +72,7 @@ def load_backbone(
     *,
     device: str | torch.device = "cpu",
     local_files_only: bool = False,
-    windows: bool = False,
+    adapters: Mapping[str, type[Adapter]] = ADAPTERS,
 ) -> Backbone:
     """Load a backbone, plain or adapted, from a folder or from the Hugging Face hub by name.
 
@@ -78,12 +80,12 @@ def load_backbone(
         name_or_folder: as `Backbone.from_pretrained` takes it, or an adapter's folder.
         device: where the network runs.
         local_files_only: only look in the hub's cache on this machine, not on the hub.
-        windows: whether whole windows will be encoded, T frames after T frames; only then an adapter that
-            mixes the frames of a window can be of use.
+        adapters: which adapters it may have, by name. Those that mix the frames of a window are for callers
+            that encode whole windows, T frames after T frames.
 
     Raises:
-        BackboneError: it cannot be had, its files are not usable, it belongs to another backbone, or it mixes
-            the frames of a window and `windows` is not set.
+        BackboneError: it cannot be had, its files are not usable, it belongs to another backbone, or its
+            adapter is none of `adapters`.
     """
     try:
         patterns = (_CONFIG, _PREPROCESSOR, _WEIGHTS, "model.safetensors.index.json", "model-*.safetensors")
@@ -96,12 +98,7 @@ def load_backbone(
     if not isinstance(content, Mapping) or content.get("model_type") != MODEL_TYPE:
         return Backbone.from_pretrained(name_or_folder, device=device, local_files_only=local_files_only)
     config, source, expected = _read(folder / _CONFIG, content)
-    if config.sees_time and not windows:
-        raise BackboneError(
-            f"{folder} is a backbone with {config.kind}, whose tokens depend on all {config.num_frames} "
-            "frames of a window: it cannot encode the frames of a camera one by one, each once. Judge it by "
-            "`step-ros evaluate`; for the node train heads on a plain backbone, or with VPT or AdaptFormer"
-        )
+    _check_kind(folder, config, adapters)
     found = folder / _BASE if (folder / _BASE).is_dir() else source
     base = Backbone.from_pretrained(found, device=device, local_files_only=local_files_only)
     if not expected.same_tokens(base.identity):
@@ -109,7 +106,7 @@ def load_backbone(
             f"the adapter in {folder} was trained on the backbone {expected}, but {found} is "
             f"{base.identity}; put the one it was trained on in {folder / _BASE}"
         )
-    adapted = AdaptedTower(base.tower, config, base.image_size)
+    adapted = AdaptedTower(base.tower, config, base.image_size, adapters)
     _load_weights(adapted, folder / _WEIGHTS)
     return Backbone(Encoder.of(adapted.tower, base.preprocess, id=display_name(name_or_folder))).to(device)
 
@@ -122,6 +119,20 @@ def _read(path: Path, content: Mapping[str, Any]) -> tuple[AdapterConfig, str, B
         raise BackboneError(f"{path} lacks {error}; train the adapter again") from error
     except (AdapterError, TypeError) as error:
         raise BackboneError(f"{path}: {error}") from error
+
+
+def _check_kind(folder: Path, config: AdapterConfig, adapters: Mapping[str, type[Adapter]]) -> None:
+    """Refuse an adapter that is none of these, and say so if it mixes frames where none of these does."""
+    if config.sees_time and not any(adapter.sees_time for adapter in adapters.values()):
+        raise BackboneError(
+            f"{folder} is a backbone with {config.kind}, whose tokens depend on all {config.num_frames} "
+            "frames of a window: it cannot encode the frames of a camera one by one, each once. Judge it by "
+            "`step-ros evaluate`; for the node train heads on a plain backbone, or with VPT or AdaptFormer"
+        )
+    try:
+        config.find(adapters)
+    except AdapterError as error:
+        raise BackboneError(f"{folder / _CONFIG}: {error}") from error
 
 
 def _load_weights(adapted: AdaptedTower, path: Path) -> None:

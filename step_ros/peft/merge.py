@@ -11,8 +11,8 @@ Position embeddings are stretched for the image size once and for all, where the
 for each image.
 
 The rest cannot be: VPT-Deep's prompts are others in each block, and no kind of network that transformers
-knows has those; ST-Adapter, M2-CLIP and Vita-CLIP mix the frames of a window, which no weights of a network
-for single images do.
+knows has those; an adapter that mixes the frames of a window does what no weights of a network for single
+images do.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def why_not_merged(adapted: AdaptedTower) -> str | None:
         if model_type.startswith("clip"):
             return "CLIP norms its tokens before the first block, and has no kind with further tokens"
         return None
+    if kind != "adaptformer":
+        return f"no plain vision transformer is known to compute what {kind} adds"
     if getattr(settings, "use_swiglu_ffn", False):
         return "the network's MLP is gated, so the adapter cannot become part of it"
     if model_type == "dinov2_with_registers":

@@ -68,7 +68,7 @@ class VptDeep(VptShallow):
 
 
 def prompt_tokens(count: int, place: Place) -> Tensor:
-    """Fresh prompts (count, D), as VPT and Vita-CLIP start them."""
+    """Fresh prompts (count, D), uniform in VPT's bounds."""
     bound = math.sqrt(6 / (3 * place.patch_size**2 + place.dim))
     return torch.empty(count, place.dim).uniform_(-bound, bound)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from rich.console import Console
 from torch import Tensor
 
 from step_ros.backbones import Backbone
-from step_ros.peft import AdaptedTower, AdapterConfig, AdapterError
+from step_ros.peft import AdaptedTower, Adapter, AdapterConfig, AdapterError
 from step_ros.peft.adapter_folder import save_adapted
-from step_ros.peft.text_side import ClipText, merge_text_side, put_text_side
 from step_ros.peft.training_memory import check_memory
 from step_ros.probes import Head
 from step_ros.training.adapter_options import AdapterOptions
 from step_ros.training.calibration import calibrate
 from step_ros.training.checkpoint import HEADS_ALONE
+from step_ros.training.class_names import NameReaders, merge_text_side, put_text_sides
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.heads import TaskHeads, new_heads
 from step_ros.training.lesson import Fitted, Lesson
@@ -39,6 +39,8 @@ def fit_adapted(
     out: Path | None,
     checkpoints: Path | None,
     console: Console,
+    adapters: Mapping[str, type[Adapter]],
+    name_readers: NameReaders,
 ) -> Fitted:
     """Train heads and a fresh adapter together; first, for some steps, the heads alone.
 
@@ -49,9 +51,12 @@ def fit_adapted(
         out: folder for the adapted backbone; None keeps nothing.
         checkpoints: folder for checkpoints, of the heads alone in a folder below it.
         console: where progress is shown.
+        adapters: those that there are, by name.
+        name_readers: of those that have a text side.
 
     Raises:
-        AdapterError: store, backbone, adapter, text side and memory do not fit each other.
+        AdapterError: there is no such adapter, or store, backbone, adapter, text side and memory do not fit
+            each other.
         BackboneError: the backbone cannot be had.
     """
     store = lesson.store
@@ -62,12 +67,11 @@ def fit_adapted(
     if source is None:
         raise AdapterError(f"name the backbone to adapt with --backbone; the store is for {store.backbone}")
     base = load_base(store, source)
-    adapted = put_adapter(base, store, options)
+    adapted = put_adapter(base, store, options, adapters)
     encoder = WindowEncoder(adapted.tower, base.preprocess)
     pixels = WindowTokens(store)
     heads = new_heads(lesson, base.identity, pixels.encoded_by(encoder), options)
-    if options.adapter.text:
-        put_text_sides(heads.values(), options.adapter)
+    put_text_sides(heads.values(), options.adapter, name_readers)
     if options.adapter.head_steps:
         train_alone(heads, lesson, base, options, checkpoints=checkpoints, console=console)
         options = replace(options, learning_rate=options.adapter.learning_rate)
@@ -129,15 +133,17 @@ def load_base(store: TokenStore, source: str | Path) -> Backbone:
     return base
 
 
-def put_adapter(base: Backbone, store: TokenStore, options: FitOptions) -> AdaptedTower:
+def put_adapter(
+    base: Backbone, store: TokenStore, options: FitOptions, adapters: Mapping[str, type[Adapter]]
+) -> AdaptedTower:
     """A backbone's network with a fresh adapter in it.
 
     Raises:
-        AdapterError: the memory does not suffice to train it.
+        AdapterError: there is no such adapter, or the memory does not suffice to train it.
     """
-    num_frames = store.clip.num_frames
-    config = AdapterConfig.of(options.adapter.kind, size=options.adapter.size, num_frames=num_frames)
-    adapted = AdaptedTower(base.tower, config, base.image_size)
+    kind, size, num_frames = options.adapter.kind, options.adapter.size, store.clip.num_frames
+    config = AdapterConfig.of(kind, size=size, num_frames=num_frames, adapters=adapters)
+    adapted = AdaptedTower(base.tower, config, base.image_size, adapters)
     check_memory(
         adapted,
         options.batch_size * num_frames,
@@ -146,17 +152,6 @@ def put_adapter(base: Backbone, store: TokenStore, options: FitOptions) -> Adapt
     )
     adapted.checkpoint_blocks(options.adapter.checkpointing)
     return adapted
-
-
-def put_text_sides(heads: Iterable[Head], options: AdapterOptions) -> None:
-    """Let the classifiers' weights come from class names while they are trained.
-
-    Raises:
-        AdapterError: the adapter has no text side, or CLIP and names are not fit for one.
-    """
-    clip = ClipText(options.text)
-    for head in heads:
-        put_text_side(head.probe, clip.side(head.config.labels, options.kind, head.config.backbone.dim))
 
 
 def train_alone(

@@ -25,11 +25,6 @@ class AdapterOptions:
     """Whether blocks are computed again on the way back: far less memory, about a third more time."""
 
     def __post_init__(self) -> None:
-        """Check the kind and the steps."""
-        if self.kind:
-            from step_ros.peft import ADAPTERS  # with torch, which `--help` does without
-
-            if self.kind not in ADAPTERS:
-                raise ValueError(f"unknown adapter {self.kind!r}; known are {', '.join(ADAPTERS)}")
+        """Check the steps; which kinds there are, `fit` is told."""
         if self.head_steps < 0:
             raise ValueError(f"head_steps must be at least 0, got {self.head_steps}")

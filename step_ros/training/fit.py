@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from rich.console import Console
 
 from step_ros.backbones import Backbone
-from step_ros.peft import AdapterError
+from step_ros.peft import ADAPTERS, Adapter, AdapterError
+from step_ros.peft.adapter_config import check_kind
 from step_ros.peft.adapter_folder import load_backbone
-from step_ros.peft.text_side import TEXT_SIDES
 from step_ros.probes import Head
 from step_ros.training.adapted_fit import fit_adapted
 from step_ros.training.calibration import calibrate
 from step_ros.training.checkpoint import remove_checkpoints
+from step_ros.training.class_names import NameReaders, check_text_side
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.heads import TaskHeads, new_heads
 from step_ros.training.lesson import Fitted, Lesson, prepare_lesson
@@ -36,6 +38,8 @@ def fit(
     console: Console | None = None,
     backbone: str | Path | None = None,
     backbone_out: Path | None = None,
+    adapters: Mapping[str, type[Adapter]] = ADAPTERS,
+    name_readers: NameReaders = MappingProxyType({}),
 ) -> Fitted:
     """Train a head a task on the store's training clips; temperatures are fitted on its validation clips.
 
@@ -51,23 +55,33 @@ def fit(
         backbone: folder or hub name of the backbone to adapt, or, on a store of pixels and with no adapter,
             of one to train on as it is; not read where the store holds tokens.
         backbone_out: folder for the adapted backbone.
+        adapters: those that there are, by name; the node can run the ones that it knows without being told.
+        name_readers: of those that have a text side.
 
     Raises:
         TokenStoreError: the store lacks a task.
         SplitError: there are no clips to train on.
-        AdapterError: store, backbone, adapter and memory do not fit each other.
+        AdapterError: there is no such adapter, or store, backbone, adapter and memory do not fit each other.
     """
+    if options.adapter.kind:
+        check_kind(options.adapter.kind, adapters)
+    check_text_side(options.adapter, name_readers)
     torch.manual_seed(options.seed)
     console = console or Console()
     lesson = prepare_lesson(store, tasks, options, console)
     if options.adapter.kind:
         fitted = fit_adapted(
-            lesson, options, source=backbone, out=backbone_out, checkpoints=checkpoints, console=console
+            lesson,
+            options,
+            source=backbone,
+            out=backbone_out,
+            checkpoints=checkpoints,
+            console=console,
+            adapters=adapters,
+            name_readers=name_readers,
         )
-    elif options.adapter.text:
-        raise AdapterError(f"no adapter has no text side; {', '.join(TEXT_SIDES)} have one")
     else:
-        unchanged = load_unchanged(store, backbone) if store.holds_pixels else None
+        unchanged = load_unchanged(store, backbone, adapters) if store.holds_pixels else None
         fitted = fit_heads(lesson, options, unchanged, checkpoints=checkpoints, console=console)
     if checkpoints is not None and is_first_process():
         remove_checkpoints(checkpoints)
@@ -94,12 +108,15 @@ def fit_heads(
     return Fitted(heads, lesson.split, state.step, state.curve, backbone)
 
 
-def load_unchanged(store: TokenStore, source: str | Path | None) -> Backbone:
+def load_unchanged(
+    store: TokenStore, source: str | Path | None, adapters: Mapping[str, type[Adapter]]
+) -> Backbone:
     """The backbone, plain or adapted before, that makes tokens of a store's pixels.
 
     Args:
         store: of pixels.
         source: folder or hub name of the backbone.
+        adapters: those that it may have, by name.
 
     Raises:
         AdapterError: no backbone is given, or one that sees other pixels than the store holds.
@@ -110,7 +127,7 @@ def load_unchanged(store: TokenStore, source: str | Path | None) -> Backbone:
             f"{store.root} holds pixels: adapt a backbone with --adapter.kind and --backbone, train on one "
             "as it is with --backbone alone, or extract tokens without --pixels"
         )
-    backbone = load_backbone(source, windows=True)
+    backbone = load_backbone(source, adapters=adapters)
     stored, own = store.backbone, RawPatches(backbone.encoder).identity
     if replace(own, id="", sha256="") != replace(stored, id="", sha256=""):
         raise AdapterError(f"{store.root} holds pixels for {stored}; {own} sees others, extract them for it")

@@ -53,13 +53,15 @@ def test_targets_are_those_that_the_run_has_rows_for(results: Results) -> None:
 def test_the_page_is_made_anew_from_a_run(results: Results, tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     page.write_text(PAGE.read_text())
-    written = update_page(page, results)
-    assert {path.name for path in written} == {"performance.md", "cost.png", "flops.png"}
+    further = {"paper": "beside the paper"}
+    written = update_page(page, results, further)
+    assert {path.name for path in written} == {"performance.md", "cost.png"}
+    assert all(path.stat().st_size for path in written)
     text = page.read_text()
-    assert "Not measured yet" not in text
+    assert "<!-- paper -->\nbeside the paper\n<!-- /paper -->" in text
     assert text.count("| streaming |") == 4 and all(column in text for column in COLUMNS)
     assert all(f"| {' | '.join(cells(row))} |" in text for row in results.rows)
-    update_page(page, results)
+    update_page(page, results, further)
     assert page.read_text() == text, "a second time changes nothing"
 
 
@@ -67,7 +69,7 @@ def test_a_page_without_markers_is_an_error(results: Results, tmp_path: Path) ->
     page = tmp_path / "performance.md"
     page.write_text("# Performance\n")
     with pytest.raises(PageError, match="lacks the markers <!-- machine -->"):
-        update_page(page, results)
+        update_page(page, results, {})
     assert page.read_text() == "# Performance\n"
 
 

@@ -14,9 +14,11 @@ import torch
 
 from step_ros.backbones import Backbone, BackboneError, select_engine
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
-from step_ros.peft import AdaptedTower, AdapterError
+from step_ros.peft import ADAPTERS, AdaptedTower, AdapterError
 from step_ros.peft.adapter_folder import load_backbone, save_adapted
 from step_ros.peft.training_memory import check_memory, training_bytes
+
+from ..adapted_towers import OWN
 
 Make = Callable[..., Any]
 
@@ -50,17 +52,17 @@ def frames(count: int = 4) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 40, 50, 3), np.uint8)
 
 
-@pytest.mark.parametrize("kind", ["vpt_shallow", "vpt_deep", "adaptformer", "st_adapter"])
+@pytest.mark.parametrize("kind", ["vpt_shallow", "vpt_deep", "adaptformer", "shift", "window_mean"])
 def test_saved_backbone_gives_the_same_tokens(kind: str, save: Make, base_folder: Path) -> None:
     folder, adapted = save(kind)
     base = Backbone.from_pretrained(base_folder)
-    loaded = load_backbone(folder, windows=True)
+    loaded = load_backbone(folder, adapters=OWN)
     pixels = base.preprocess(torch.from_numpy(frames()))
     torch.testing.assert_close(loaded.encode(frames()), adapted.tower.tokens(pixels), atol=1e-5, rtol=1e-5)
     # It is another backbone, whose heads are not the plain one's; and it is told from another adapter.
     assert not loaded.identity.same_tokens(base.identity)
     assert loaded.identity.preprocess == base.identity.preprocess
-    assert load_backbone(folder, windows=True).identity == loaded.identity
+    assert load_backbone(folder, adapters=OWN).identity == loaded.identity
     assert isinstance(loaded, Backbone) and not any(p.requires_grad for p in loaded.parameters())
 
 
@@ -71,10 +73,23 @@ def test_merged_one_is_a_plain_checkpoint_that_needs_no_base(save: Make, base_fo
     assert Backbone.from_pretrained(folder).encode(frames()).shape == (4, 16, 16)
 
 
-def test_video_adapter_cannot_encode_frames_one_by_one(save: Make) -> None:
-    folder, _ = save("st_adapter")
-    with pytest.raises(BackboneError, match="all 4 frames of a window.*step-ros evaluate"):
+@pytest.mark.parametrize("kind", ["window_mean", "st_adapter", "m2_clip", "vita_clip"])
+def test_what_mixes_frames_cannot_encode_them_one_by_one(kind: str, save: Make) -> None:
+    folder, _ = save("window_mean")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["adapter"] == {"kind": "window_mean", "size": 5, "num_frames": 4}
+    config["adapter"]["kind"] = kind
+    (folder / "config.json").write_text(json.dumps(config))
+    message = f"with {kind}, whose tokens depend on all 4 frames of a window.*step-ros evaluate"
+    with pytest.raises(BackboneError, match=message):
         load_backbone(folder)
+
+
+def test_adapter_that_the_table_lacks_is_named(save: Make) -> None:
+    for kind, table in (("shift", ADAPTERS), ("window_mean", {"other": OWN["window_mean"]})):
+        folder, _ = save(kind)
+        with pytest.raises(BackboneError, match=f"config.json: unknown adapter '{kind}'; known are"):
+            load_backbone(folder, adapters=table)
 
 
 def test_plain_backbone_is_loaded_as_ever(base_folder: Path) -> None:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from step_ros.backbones.vision_tower import VisionTower, describe_tower
-from step_ros.peft import ADAPTERS, AdapterError
+from step_ros.peft import AdapterError
 from step_ros.peft.merge import merged_network, why_not_merged
+
+from ..adapted_towers import KINDS, OWN
 
 Make = Callable[..., Any]
 
-KINDS = ("vit", "dinov2", "dinov2_with_registers", "clip_vision_model")
 MERGED = {
     ("adaptformer", "vit"): "vit",
     ("adaptformer", "dinov2"): "vit",
@@ -41,7 +42,7 @@ def test_merged_network_gives_the_same_tokens(
         torch.testing.assert_close(tower.tokens(frames), expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ADAPTERS)
+@pytest.mark.parametrize("kind", OWN)
 @pytest.mark.parametrize("network", KINDS)
 def test_what_cannot_be_merged_says_why(
     kind: str, network: str, make_tower: Make, make_adapted: Make

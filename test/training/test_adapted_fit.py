@@ -14,7 +14,6 @@ from step_ros.backbones import Backbone
 from step_ros.peft import AdapterError
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import load_perceiver
-from step_ros.probes import Head
 from step_ros.training.adapter_options import AdapterOptions
 from step_ros.training.checkpoint import Checkpoint
 from step_ros.training.datasets import read_dataset
@@ -23,30 +22,12 @@ from step_ros.training.fit import fit, save_heads
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.judge import judge
 from step_ros.training.lesson import Fitted
-from step_ros.training.raw_patches import RawPatches
 from step_ros.training.store import ClipSampling, TokenStore
 from step_ros.training.window_tokens import read_windows
 
+from ..adapted_towers import OWN
+
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(scope="module")
-def backbone_folder(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> Path:
-    """The backbone of the stores, in a folder."""
-    folder = tmp_path_factory.mktemp("plain")
-    backbone.network.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(
-        '{"size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}'
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pixel_store(clips_csv: Path, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
-    """6 frames of each clip, as they are."""
-    out = tmp_path_factory.mktemp("pixel_store")
-    options = ExtractOptions(ClipSampling(6, 0.1), dtype="uint8")
-    return extract(read_dataset(clips_csv), RawPatches(backbone.encoder), options, out)
 
 
 def fast(kind: str, **options: object) -> FitOptions:
@@ -70,7 +51,7 @@ def test_stored_pixels_give_the_backbone_s_own_tokens(
     torch.testing.assert_close(found, read_windows(tokens)(tokens.clip_windows(tokens.clips)))
 
 
-@pytest.mark.parametrize("kind", ["adaptformer", "vpt_deep", "st_adapter"])
+@pytest.mark.parametrize("kind", ["adaptformer", "vpt_deep", "shift", "window_mean"])
 @pytest.mark.parametrize("probe", ["linear", "step"])
 def test_adapter_and_head_learn_together_and_are_judged_as_they_were_trained(
     kind: str, probe: str, pixel_store: TokenStore, backbone_folder: Path, tmp_path: Path
@@ -84,10 +65,11 @@ def test_adapter_and_head_learn_together_and_are_judged_as_they_were_trained(
         console=QUIET,
         backbone=backbone_folder,
         backbone_out=tmp_path / "backbone",
+        adapters=OWN,
     )
     assert fitted.steps == 3 and fitted.adapter_parameters > 0
     save_heads(fitted.heads, tmp_path)
-    adapted = load_backbone(tmp_path / "backbone", windows=True)
+    adapted = load_backbone(tmp_path / "backbone", adapters=OWN)
     plain = Backbone.from_pretrained(backbone_folder)
     assert fitted.backbone is not None and adapted.identity.same_tokens(fitted.backbone.identity)
     assert not adapted.identity.same_tokens(plain.identity)
@@ -120,56 +102,14 @@ def test_adapted_backbone_serves_the_online_pipeline(
 def test_adapter_of_one_task_is_reused_as_it_is_for_another(
     pixel_store: TokenStore, backbone_folder: Path, tmp_path: Path
 ) -> None:
-    fit(pixel_store, ["direction"], fast("st_adapter"), console=QUIET, backbone=backbone_folder,
-        backbone_out=tmp_path)  # fmt: skip
-    adapted = load_backbone(tmp_path, windows=True)
-    fitted = fit(pixel_store, ["direction"], fast(""), console=QUIET, backbone=tmp_path)
+    fit(pixel_store, ["direction"], fast("window_mean"), console=QUIET, backbone=backbone_folder,
+        backbone_out=tmp_path, adapters=OWN)  # fmt: skip
+    adapted = load_backbone(tmp_path, adapters=OWN)
+    fitted = fit(pixel_store, ["direction"], fast(""), console=QUIET, backbone=tmp_path, adapters=OWN)
     assert fitted.backbone is not None and fitted.adapter_parameters == 0
     assert fitted.backbone.identity.same_tokens(adapted.identity)
     head = fitted.heads["direction"]
     assert judge(head, pixel_store, fitted.split.validation, adapted).metrics.clips == 4
-
-
-@pytest.mark.parametrize("kind", ["m2_clip", "vita_clip"])
-def test_class_names_join_in_and_leave_a_plain_head(
-    kind: str, clips_csv: Path, clip_with_words: Path, tmp_path: Path
-) -> None:
-    backbone = Backbone.from_pretrained(clip_with_words)
-    options = ExtractOptions(ClipSampling(6, 0.1), dtype="uint8")
-    store = extract(read_dataset(clips_csv), RawPatches(backbone.encoder), options, tmp_path / "store")
-    counts = []
-    for text in ("", str(clip_with_words)):
-        adapter = AdapterOptions(kind, size=4, head_steps=2, text=text)
-        fitted = fit(
-            store,
-            ["direction"],
-            FitOptions(steps=3, batch_size=4, check_every=2, probe="linear", adapter=adapter),
-            checkpoints=tmp_path,
-            console=QUIET,
-            backbone=clip_with_words,
-            backbone_out=tmp_path / "backbone",
-        )
-        counts.append(fitted.adapter_parameters)
-    assert counts[1] > counts[0]
-    save_heads(fitted.heads, tmp_path)
-    head = Head.from_pretrained(tmp_path / "direction")
-    assert set(head.probe.state_dict()) == {"classifier.weight", "classifier.bias"}
-    judged = judge(head, store, fitted.split.validation, load_backbone(tmp_path / "backbone", windows=True))
-    assert judged.metrics.top1 == pytest.approx(fitted.curve[-1]["direction validation accuracy"])
-
-
-def test_text_side_is_refused_before_training_where_there_is_none(
-    pixel_store: TokenStore, backbone_folder: Path, clip_with_words: Path
-) -> None:
-    options = FitOptions(adapter=AdapterOptions("adaptformer", text=str(clip_with_words)))
-    with pytest.raises(AdapterError, match="adaptformer has no text side"):
-        fit(pixel_store, ["direction"], options, console=QUIET, backbone=backbone_folder)
-    options = FitOptions(adapter=AdapterOptions(text=str(clip_with_words)))
-    with pytest.raises(AdapterError, match="no adapter has no text side"):
-        fit(pixel_store, ["direction"], options, console=QUIET, backbone=backbone_folder)
-    options = FitOptions(adapter=AdapterOptions("m2_clip", text=str(clip_with_words)))
-    with pytest.raises(AdapterError, match="D=24, but the backbone has D=32"):
-        fit(pixel_store, ["direction"], options, console=QUIET, backbone=backbone_folder)
 
 
 @pytest.mark.parametrize("killed_after", [1, 2])
@@ -210,6 +150,11 @@ def test_killed_training_goes_on_to_the_same_weights(
 def test_what_does_not_fit_is_named_before_training(
     pixel_store: TokenStore, clip_store: TokenStore, backbone_folder: Path, tmp_path: Path
 ) -> None:
+    with pytest.raises(AdapterError, match="unknown adapter 'window_mean'; known are vpt_shallow"):
+        fit(pixel_store, ["direction"], fast("window_mean"), console=QUIET, backbone=backbone_folder)
+    text = AdapterOptions("adaptformer", text="clip")
+    with pytest.raises(AdapterError, match="adaptformer has no text side; none have one"):
+        fit(pixel_store, ["direction"], FitOptions(adapter=text), console=QUIET, backbone=backbone_folder)
     with pytest.raises(AdapterError, match="holds tokens; extract with --pixels"):
         fit(clip_store, ["direction"], fast("vpt_deep"), console=QUIET, backbone=backbone_folder)
     with pytest.raises(AdapterError, match="holds pixels: adapt a backbone"):

@@ -34,6 +34,6 @@ def test_adapter_in_a_yaml_of_options(tmp_path: Path) -> None:
     path = tmp_path / "options.yaml"
     path.write_text("adapter: {kind: st_adapter, size: 96}\n")
     assert read_options(path).adapter == AdapterOptions("st_adapter", size=96)
-    path.write_text("adapter: {kind: lora}\n")
-    with pytest.raises(OptionsError, match="unknown adapter 'lora'"):
+    path.write_text("adapter: {kind: st_adapter, head_steps: -1}\n")
+    with pytest.raises(OptionsError, match=r"options\.yaml: head_steps must be at least 0"):
         read_options(path)

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
 
 from step_ros.backbones import BackboneError
 from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
@@ -88,10 +87,6 @@ class TextSide(nn.Module):
     def train(self, mode: bool = True) -> TextSide:
         """Stay in evaluation mode: the frozen tower's dropout is not switched on."""
         return super().train(False)
-
-    def num_trained(self) -> int:
-        """Parameters that are trained."""
-        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     @contextmanager
     def _trained_parts(self) -> Iterator[None]:
@@ -187,28 +182,6 @@ class ClipText:
             name = max(names, key=len)
             raise AdapterError(f"{name!r} takes {longest} tokens with its prompts; {self._name} reads {most}")
         return TextSide(self._clip, read["input_ids"], read["attention_mask"], kind)
-
-
-def put_text_side(probe: nn.Module, side: TextSide) -> None:
-    """Let the weights of a probe's classifier come from class names, while it is trained."""
-    classifier: Any = probe.classifier
-    classifier.weight.requires_grad_(False)
-    parametrize.register_parametrization(classifier, "weight", side)
-
-
-def merge_text_side(probe: nn.Module) -> int:
-    """Make the weights of a probe's classifier plain ones again, as they are now.
-
-    Returns:
-        Parameters that were trained for them; 0 if they were plain.
-    """
-    classifier: Any = probe.classifier
-    if not parametrize.is_parametrized(classifier, "weight"):
-        return 0
-    trained: int = classifier.parametrizations["weight"][0].num_trained()
-    parametrize.remove_parametrizations(classifier, "weight", leave_parametrized=True)
-    classifier.weight.requires_grad_(True)
-    return trained
 
 
 def _text_adapter(width: int) -> nn.Module:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from step_ros.paper.adapters.st_adapter import over_frames
 from step_ros.peft.adapter import Adapter, Place, windows_of
-from step_ros.peft.st_adapter import over_frames
 
 
 class M2Clip(Adapter):
