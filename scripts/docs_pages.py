@@ -63,7 +63,7 @@ def interface_page() -> str:
     for spec in PARAMETERS:
         default = f"[{', '.join(spec.default)}]" if isinstance(spec.default, list) else spec.default
         shown = f'"{default}"' if default == "" else default
-        values = "; ".join(filter(None, [spec.constraint(), spec.unit]))
+        values = "; ".join(filter(None, [spec.constraint(), spec.within and spec.within.unit]))
         rows.append(f"| `{spec.name}` | `{shown}` | {values} | {spec.when()} | {_cell(spec.description)} |")
     return (
         "# Topics and parameters\n\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Value = bool | str | int | float | list[str]
 
@@ -19,6 +19,17 @@ class ParameterError(ValueError):
     """A value is none that a parameter may have; the message names both."""
 
 
+class Range(NamedTuple):
+    """The values that a number may have."""
+
+    least: float
+    """Included."""
+    most: float
+    """Included."""
+    unit: str
+    """What they are counted in."""
+
+
 @dataclass(frozen=True)
 class ParameterSpec:
     """One parameter."""
@@ -29,12 +40,8 @@ class ParameterSpec:
     """Its type is the parameter's type."""
     description: str
     """A sentence or two."""
-    unit: str = ""
-    """Of a number that has one."""
-    minimum: float | None = None
-    """Least value of a number, included."""
-    maximum: float | None = None
-    """Greatest value of a number, included."""
+    within: Range | None = None
+    """Where a number must lie."""
     choices: tuple[str, ...] = ()
     """The values that a text may have, if only some make sense."""
     settable: Literal["always", "unconfigured", "start"] = "always"
@@ -53,9 +60,7 @@ class ParameterSpec:
         """Which values are allowed, in words; empty if all of its type are."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        if self.minimum is None:
-            return ""
-        return f"from {self.minimum} to {self.maximum}"
+        return f"from {self.within.least} to {self.within.most}" if self.within else ""
 
     def check(self, value: object) -> None:
         """Make sure that the parameter may have this value.
@@ -73,8 +78,8 @@ class ParameterSpec:
             raise ParameterError(f"{self.name} must be a list of texts, got {value!r}")
         if self.choices and value not in self.choices:
             raise ParameterError(f"{self.name} must be {self.constraint()}, got {value!r}")
-        if isinstance(value, (int, float)) and self.minimum is not None and self.maximum is not None:
-            if not self.minimum <= value <= self.maximum:
+        if isinstance(value, (int, float)) and self.within:
+            if not self.within.least <= value <= self.within.most:
                 raise ParameterError(f"{self.name} must be {self.constraint()}, got {value!r}")
 
 
@@ -130,9 +135,7 @@ PARAMETERS = (
         "num_threads",
         0,
         "CPU threads for inference. 0: PyTorch's own choice.",
-        unit="threads",
-        minimum=0,
-        maximum=1024,
+        within=Range(0, 1024, "threads"),
         settable="unconfigured",
     ),
     ParameterSpec(
@@ -148,9 +151,7 @@ PARAMETERS = (
         1024.0,
         "Most memory that the heads of one camera may take to stream. Those that would need more run as "
         "plain heads, with the same labels. 0: all of them do.",
-        unit="mebibytes",
-        minimum=0.0,
-        maximum=1048576.0,
+        within=Range(0.0, 1048576.0, "mebibytes"),
         settable="unconfigured",
     ),
     ParameterSpec(
@@ -174,27 +175,21 @@ PARAMETERS = (
         2,
         "Images that may wait to be decoded. When more would, the oldest is dropped and counted as "
         "dropped.decode_overload.",
-        unit="messages",
-        minimum=1,
-        maximum=1000,
+        within=Range(1, 1000, "messages"),
         settable="unconfigured",
     ),
     ParameterSpec(
         "max_image_pixels",
         64_000_000,
         "Larger images are refused, as the cause too_large.",
-        unit="pixels",
-        minimum=1,
-        maximum=2**31 - 1,
+        within=Range(1, 2**31 - 1, "pixels"),
     ),
     ParameterSpec(
         "queue_size",
         2,
         "Selected frames that may wait for the backbone. When more would, the oldest is dropped and counted "
         "as dropped.overload.",
-        unit="frames",
-        minimum=1,
-        maximum=1000,
+        within=Range(1, 1000, "frames"),
         settable="unconfigured",
     ),
     ParameterSpec(
@@ -202,109 +197,83 @@ PARAMETERS = (
         -1,
         "Positions of a window that may show an older frame, because none came in time, before there is no "
         "answer. -1: half of the window.",
-        unit="positions",
-        minimum=-1,
-        maximum=4096,
+        within=Range(-1, 4096, "positions"),
     ),
     ParameterSpec(
         "window_seconds",
         0.0,
         "Time that a window spans, for actions that are slower or faster here than in training; changing it "
         "empties the window. 0: what the heads were trained on.",
-        unit="seconds",
-        minimum=0.0,
-        maximum=600.0,
+        within=Range(0.0, 600.0, "seconds"),
     ),
     ParameterSpec(
         "max_update_rate",
         0.0,
         "Most updates of the labels of one camera. 0: one for each step of the window.",
-        unit="hertz",
-        minimum=0.0,
-        maximum=1000.0,
+        within=Range(0.0, 1000.0, "hertz"),
     ),
     ParameterSpec(
         "top_k",
         3,
         "Labels in each Classification, the most probable first.",
-        unit="labels",
-        minimum=1,
-        maximum=65535,
+        within=Range(1, 65535, "labels"),
     ),
     ParameterSpec(
         "filter.on_seconds",
         0.6,
         "How long a label must be the best without a break before ~/<task>/stable changes to it.",
-        unit="seconds",
-        minimum=0.0,
-        maximum=60.0,
+        within=Range(0.0, 60.0, "seconds"),
     ),
     ParameterSpec(
         "filter.off_seconds",
         0.5,
         "How long the label on ~/<task>/stable must be below the threshold before it is taken back.",
-        unit="seconds",
-        minimum=0.0,
-        maximum=60.0,
+        within=Range(0.0, 60.0, "seconds"),
     ),
     ParameterSpec(
         "filter.threshold",
         0.5,
         "Probability that a label needs to count for ~/<task>/stable.",
-        unit="probability",
-        minimum=0.0,
-        maximum=1.0,
+        within=Range(0.0, 1.0, "probability"),
     ),
     ParameterSpec(
         "direction.max_rate",
         2.0,
         "Most checks of a label's direction, in which heads read the window backwards; they are on "
         "~/<task>/direction. 0: none.",
-        unit="hertz",
-        minimum=0.0,
-        maximum=1000.0,
+        within=Range(0.0, 1000.0, "hertz"),
     ),
     ParameterSpec(
         "staleness.timeout",
         0.7,
         "Without a new label for that long, labels are stale: ~/<task>/stable is taken back and diagnostics "
         "turn to ERROR. Never less than two steps of the window.",
-        unit="seconds",
-        minimum=0.1,
-        maximum=3600.0,
+        within=Range(0.1, 3600.0, "seconds"),
     ),
     ParameterSpec(
         "staleness.max_age",
         1.0,
         "Labels of images whose stamps are further than that from this node's clock, in either direction, "
         "are not published. 0: stamps are not compared with the clock.",
-        unit="seconds",
-        minimum=0.0,
-        maximum=3600.0,
+        within=Range(0.0, 3600.0, "seconds"),
     ),
     ParameterSpec(
         "watchdog.timeout",
         10.0,
         "A pass of the backbone or a head that takes longer hangs: it is abandoned, and the engine replaced.",
-        unit="seconds",
-        minimum=0.1,
-        maximum=3600.0,
+        within=Range(0.1, 3600.0, "seconds"),
     ),
     ParameterSpec(
         "annotated_image.max_rate",
         15.0,
         "Most images a second on ~/annotated_image/compressed. They are drawn only while somebody listens.",
-        unit="hertz",
-        minimum=0.1,
-        maximum=240.0,
+        within=Range(0.1, 240.0, "hertz"),
     ),
     ParameterSpec(
         "annotated_image.max_width",
         640,
         "Wider images are made smaller before they are drawn on.",
-        unit="pixels",
-        minimum=64,
-        maximum=8192,
+        within=Range(64, 8192, "pixels"),
     ),
     ParameterSpec(
         "annotated_image.attention",
@@ -315,26 +284,20 @@ PARAMETERS = (
         "annotated_image.jpeg_quality",
         80,
         "JPEG quality of the annotated image.",
-        unit="percent",
-        minimum=1,
-        maximum=100,
+        within=Range(1, 100, "percent"),
     ),
     ParameterSpec(
         "diagnostics.period",
         1.0,
         "Time between two messages on /diagnostics.",
-        unit="seconds",
-        minimum=0.05,
-        maximum=60.0,
+        within=Range(0.05, 60.0, "seconds"),
         settable="start",
     ),
     ParameterSpec(
         "diagnostics.latency_warning",
         200.0,
         "A 99th percentile of the time from an image's stamp to its labels above this is a warning.",
-        unit="milliseconds",
-        minimum=1.0,
-        maximum=60000.0,
+        within=Range(1.0, 60000.0, "milliseconds"),
     ),
 )
 
@@ -363,6 +326,6 @@ def describe_parameters() -> str:
     lines = []
     for spec in PARAMETERS:
         default = f"[{', '.join(spec.default)}]" if isinstance(spec.default, list) else repr(spec.default)
-        facts = [f"default {default}", spec.constraint(), spec.unit, spec.when()]
+        facts = [f"default {default}", spec.constraint(), spec.within and spec.within.unit, spec.when()]
         lines += [f"  {spec.name}", f"      {spec.description}", f"      ({'; '.join(filter(None, facts))})"]
     return "\n".join(lines)

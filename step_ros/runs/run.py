@@ -197,22 +197,11 @@ def update_line(update: RunUpdate) -> str:
 
 def write_run(run: Run, folder: Path) -> None:
     """Write run.json: all of a run but its updates."""
-    content = {
-        "format": FORMAT,
-        "said_by": run.said_by,
-        "recording": run.recording,
-        "image_topic": run.image_topic,
-        "clip": asdict(run.clip),
-        "span_ns": list(run.span_ns),
-        "tasks": {name: asdict(task) for name, task in run.tasks.items()},
-        "settings": run.settings,
-        "frames": run.frames,
-        "warnings": run.warnings,
-        "facts": run.facts,
-        "truth": {task: timeline.changes for task, timeline in run.truth.items()},
-        "clips": run.clips,
-    }
-    (folder / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    content = {"format": FORMAT, **vars(run)}
+    del content["updates"]
+    content["truth"] = {task: timeline.changes for task, timeline in run.truth.items()}
+    text = json.dumps(content, indent=1, default=asdict)
+    (folder / RUN).write_text(text + "\n", encoding="utf-8")
 
 
 def read_run(folder: Path) -> Run:

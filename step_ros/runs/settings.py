@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -148,23 +148,16 @@ def read_settings(path: Path | None = None, *, node: str | None = None, **change
         cameras = camera_names(values["cameras"])
     except ValueError as error:
         raise SettingsError(f"{where}{error}") from error
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    own = {field.name: values[field.name] for field in fields(ReplaySettings) if field.name in values}
     return ReplaySettings(
+        **own | {"cameras": tuple(cameras)},
         node=node or f"/{NODE}",
-        models=tuple(values["models"]),
-        tasks=tuple(values["tasks"]),
-        cameras=tuple(cameras),
         filter=FilterSettings(
             values["filter.on_seconds"], values["filter.off_seconds"], values["filter.threshold"]
         ),
         direction_max_rate=values["direction.max_rate"],
         staleness_timeout=values["staleness.timeout"],
-        **{
-            name: values[name]
-            for name in (
-                *("image_transport", "backbone", "engine", "device", "heads_mode", "heads_memory_mb"),
-                *("max_held", "window_seconds", "max_update_rate", "max_image_pixels", "top_k"),
-            )
-        },
     )
 
 

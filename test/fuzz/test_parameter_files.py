@@ -82,8 +82,8 @@ def test_parameter_files(context: Any, tmp_path: Path) -> None:
                 value = value_of(node, spec.name)
                 if spec.choices:
                     assert value in spec.choices
-                elif spec.minimum is not None and not math.isnan(value):
-                    assert spec.minimum <= value <= spec.maximum
+                elif spec.within is not None and not math.isnan(value):
+                    assert spec.within.least <= value <= spec.within.most
                 assert type(value) is type(spec.default), spec.name
         finally:
             if node is not None:

@@ -96,13 +96,9 @@ class _WholeBag:
         self._path = path
         self._reader = Reader(path)
         self._reader.open()
-        self.topics = {
-            connection.topic: Topic(
-                connection.msgtype,
-                sum(other.msgcount for other in self._reader.connections if other.topic == connection.topic),
-            )
-            for connection in self._reader.connections
-        }
+        self.topics: dict[str, Topic] = {}
+        for connection in self._reader.connections:
+            _add(self.topics, connection.topic, connection.msgtype, connection.msgcount)
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
         connections = [connection for connection in self._reader.connections if connection.topic == topic]
@@ -129,8 +125,7 @@ class _SalvagedBag:
         self._path = path
         self.topics: dict[str, Topic] = {}
         for message in _SALVAGE[path.suffix](path):
-            count = self.topics[message.topic].count if message.topic in self.topics else 0
-            self.topics[message.topic] = Topic(message.msgtype, count + 1)
+            _add(self.topics, message.topic, message.msgtype, 1)
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
         for message in _SALVAGE[self._path.suffix](self._path):
@@ -149,8 +144,7 @@ class _Parts:
         self.topics: dict[str, Topic] = {}
         for part in parts:
             for name, topic in part.topics.items():
-                count = self.topics[name].count if name in self.topics else 0
-                self.topics[name] = Topic(topic.msgtype, count + topic.count)
+                _add(self.topics, name, topic.msgtype, topic.count)
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
         for part in self._parts:
@@ -159,6 +153,11 @@ class _Parts:
     def close(self) -> None:
         for part in self._parts:
             part.close()
+
+
+def _add(topics: dict[str, Topic], name: str, msgtype: str, count: int) -> None:
+    before = topics[name].count if name in topics else 0
+    topics[name] = Topic(msgtype, before + count)
 
 
 def _salvage(path: Path, reason: str) -> Storage:

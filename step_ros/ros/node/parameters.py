@@ -30,18 +30,18 @@ def descriptor_of(spec: ParameterSpec) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         name=spec.name,
         type=TYPES[type(spec.default)],
-        description=spec.description + (f" Unit: {spec.unit}." if spec.unit else ""),
+        description=spec.description + (f" Unit: {spec.within.unit}." if spec.within else ""),
         read_only=spec.read_only,
     )
     if spec.choices:
         descriptor.additional_constraints = spec.constraint()
-    elif spec.minimum is None or spec.maximum is None:
+    elif spec.within is None:
         pass
     elif isinstance(spec.default, int):
-        limits = IntegerRange(from_value=int(spec.minimum), to_value=int(spec.maximum), step=1)
+        limits = IntegerRange(from_value=int(spec.within.least), to_value=int(spec.within.most), step=1)
         descriptor.integer_range = [limits]
     else:
-        limits = FloatingPointRange(from_value=float(spec.minimum), to_value=float(spec.maximum))
+        limits = FloatingPointRange(from_value=float(spec.within.least), to_value=float(spec.within.most))
         descriptor.floating_point_range = [limits]
     return descriptor
 

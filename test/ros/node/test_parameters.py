@@ -63,7 +63,7 @@ def test_every_parameter_describes_itself(make_node: Any, spec: Any) -> None:
     assert descriptor.description.startswith(spec.description)
     assert descriptor.read_only == spec.read_only
     if type(spec.default) in (int, float):
-        assert spec.unit in descriptor.description and spec.unit
+        assert spec.within.unit in descriptor.description and spec.within.unit
         assert len(descriptor.integer_range) + len(descriptor.floating_point_range) == 1
 
 
