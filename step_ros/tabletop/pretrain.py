@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import ViTConfig, ViTModel
 
+from step_ros.processor import multiplies_bfloat16
 from step_ros.tabletop.labels import OBJECTS
 from step_ros.tabletop.render import CATEGORIES, CELLS
 
@@ -186,7 +187,7 @@ def pretrain(root: Path, out: Path, *, epochs: float = 7.0, batch_size: int = 32
         bar = progress.add_task("Training the backbone", total=total, losses="")
         for step in range(total):
             batch = stills.batch(order[step * batch_size : (step + 1) * batch_size], rng)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
                 tokens = vit(batch.images).last_hidden_state[:, 1:]
             losses = readout.losses(tokens.float(), batch)
             for optimizer in optimizers:

@@ -15,6 +15,7 @@ from step_ros.peft import ADAPTERS, Adapter, AdapterError
 from step_ros.peft.adapter_config import check_kind
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.probes import Head
+from step_ros.processor import multiplies_bfloat16
 from step_ros.training.adapted_fit import fit_adapted
 from step_ros.training.calibration import calibrate
 from step_ros.training.checkpoint import remove_checkpoints
@@ -68,6 +69,9 @@ def fit(
     check_text_side(options.adapter, name_readers)
     torch.manual_seed(options.seed)
     console = console or Console()
+    if options.precision == "auto":
+        options = replace(options, precision=fastest_precision(options.device))
+        console.print(f"computing in {options.precision}")
     lesson = prepare_lesson(store, tasks, options, console)
     if options.adapter.kind:
         fitted = fit_adapted(
@@ -138,3 +142,9 @@ def save_heads(heads: dict[str, Head], out: Path) -> None:
     """Write a model folder a task under `out`."""
     for task, head in heads.items():
         head.save_pretrained(out / task)
+
+
+def fastest_precision(device: str) -> str:
+    """bfloat16 where it is multiplied in hardware, else float32."""
+    on_gpu = torch.device(device).type == "cuda"
+    return "bfloat16" if (torch.cuda.is_bf16_supported() if on_gpu else multiplies_bfloat16()) else "float32"

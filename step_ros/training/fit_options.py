@@ -78,8 +78,9 @@ class FitOptions:
     """Steps from one look at the validation clips to the next, and from one checkpoint to the next."""
     accepted_accuracy: float = 0.95
     """The rejection threshold is set so that what is above it is right this often on the validation clips."""
-    precision: str = "bfloat16"
-    """What probes compute in while they train: bfloat16 or float32."""
+    precision: str = "auto"
+    """What probes compute in while they train: bfloat16, float32, or auto, which is bfloat16 where the
+    processor or GPU multiplies it."""
     device: str = "cpu"
     """Where they train: cpu, cuda, cuda:1 ..."""
     seed: int = 0
@@ -102,8 +103,8 @@ class FitOptions:
             share = getattr(self, name)
             if share is not None and not 0 <= share < 1:
                 raise ValueError(f"{name} must be a share from 0 to below 1, got {share}")
-        if self.precision not in ("bfloat16", "float32"):
-            raise ValueError(f"unknown precision {self.precision!r}; known are bfloat16, float32")
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise ValueError(f"unknown precision {self.precision!r}; known are auto, bfloat16, float32")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}; known are {', '.join(OPTIMIZERS)}")
 

@@ -18,6 +18,7 @@ from step_ros.probes.streaming.stacked_weights import attention_probe, value_and
 from step_ros.probes.streaming.stream import Stream
 from step_ros.probes.streaming.streaming_self_attention import StreamingSelfAttention
 from step_ros.probes.streaming.streaming_step import StreamingStep
+from step_ros.processor import multiplies_bfloat16
 
 MODES = ("float32", "fast")
 DEFAULT_MEMORY_LIMIT_MB = 1024
@@ -297,10 +298,4 @@ def _block_dtype(mode: str, num_frames: int, num_patches: int, exact: torch.dtyp
     large = num_patches >= _LEAST_PATCHES_FOR_BFLOAT16
     large = large and num_frames * num_patches >= _LEAST_TOKENS_FOR_BFLOAT16
     fast = mode == "fast" and large and exact == torch.float32
-    return torch.bfloat16 if fast and _multiplies_bfloat16() else exact
-
-
-def _multiplies_bfloat16() -> bool:
-    # Older versions of torch do not tell.
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(bool(has) for name, has in capabilities.items() if name.endswith("bf16"))
+    return torch.bfloat16 if fast and multiplies_bfloat16() else exact
