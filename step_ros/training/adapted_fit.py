@@ -44,15 +44,7 @@ def fit_adapted(
 ) -> Fitted:
     """Train heads and a fresh adapter together; first, for some steps, the heads alone.
 
-    Args:
-        lesson: what they learn; its store is of pixels.
-        options: how.
-        source: folder or hub name of the backbone.
-        out: folder for the adapted backbone; None keeps nothing.
-        checkpoints: folder for checkpoints, of the heads alone in a folder below it.
-        console: where progress is shown.
-        adapters: those that there are, by name.
-        name_readers: of those that have a text side.
+    What it is given is what `fit` was, `source` and `out` for the backbone; None for `out` keeps nothing.
 
     Raises:
         AdapterError: there is no such adapter, or store, backbone, adapter, text side and memory do not fit
@@ -177,14 +169,7 @@ def train_alone(
 def save_and_reload(
     adapted: AdaptedTower, base: Backbone, out: Path | None, *, source: str | Path
 ) -> Backbone:
-    """The adapted backbone as it will be loaded from its folder, on the CPU.
-
-    Args:
-        adapted: the trained adapter in its network.
-        base: the backbone that it was made of.
-        out: where to save it; None keeps nothing.
-        source: folder or hub name of `base`.
-    """
+    """The adapted backbone as it will be loaded from its folder, `out`, on the CPU; None keeps nothing."""
     adapted.to("cpu")
     base.to("cpu")
     with tempfile.TemporaryDirectory(prefix="step_ros_adapter_") as temporary:
