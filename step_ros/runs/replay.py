@@ -14,9 +14,10 @@ from step_ros.frames import BagError, Frame, RecordedFrame, image_topics, read_b
 from step_ros.frames.bags.storage import open_bag
 from step_ros.perception import Perceiver, Perception
 from step_ros.perception.announcements import Announcement, Announcements
-from step_ros.perception.ledger import ByDesign, Clock, Decoding, Ledger, UnderWay, Used
+from step_ros.perception.ledger import ByDesign, Clock, Decoding, Inference, Ledger, UnderWay, Used
+from step_ros.perception.not_finite import NotFiniteError
 from step_ros.runs.ahead import ahead
-from step_ros.runs.encoded_frames import BATCH, encoded_frames
+from step_ros.runs.encoded_frames import BATCH, EncodedFrame, encoded_frames
 from step_ros.runs.settings import ReplaySettings
 
 _ALWAYS_TOLD = (Used.ENCODED, ByDesign.SKIPPED_BY_SAMPLING, UnderWay.PENDING, *Clock)
@@ -101,6 +102,8 @@ class Replay:
         self._read = Ledger()  # of images that may be ahead of those which the perceiver has been given
         self._before = Ledger()
         self._restarts_before: Counter[str] = Counter()
+        self.not_finite: Counter[str] = Counter()
+        """Updates that were lost to NaN or infinity, or lack a task, by what is wrong."""
         self.frames_read = 0
         """Images decoded so far."""
         self.span_ns: tuple[int, int] | None = None
@@ -117,9 +120,7 @@ class Replay:
         for encoded in ahead(encoded_frames(self._frames(), perceiver), 4 * BATCH):
             trigger = encoded.trigger
             began = time.perf_counter_ns()
-            perceiver.take(encoded.sampled, encoded.tokens)
-            perceiver.ledger.settle(Used.ENCODED)
-            perception = perceiver.perceive()
+            perception = self._perceive(encoded)
             compute_ns = encoded.encode_ns + time.perf_counter_ns() - began
             if self._rate:
                 first_ns = trigger.log_time_ns if first_ns is None else first_ns
@@ -153,6 +154,21 @@ class Replay:
         """What became of the images, as the node's diagnostics name it."""
         seen = self._perceiver.account().since(self._before)
         return self._read.followed_by(seen).to_json(_ALWAYS_TOLD)
+
+    def _perceive(self, encoded: EncodedFrame) -> Perception | None:
+        """What is said with a frame; what is no number is counted instead, and the next frame is taken."""
+        perception: Perception | None = None
+        fate: Used | Inference = Inference.INFERENCE_ERROR
+        try:
+            self._perceiver.take(encoded.sampled, encoded.tokens)
+            fate = Used.ENCODED
+            perception = self._perceiver.perceive()
+        except NotFiniteError as error:
+            self.not_finite[str(error)] += 1
+        self._perceiver.ledger.settle(fate)
+        if perception is not None and perception.not_finite:
+            self.not_finite[str(NotFiniteError(perception.not_finite))] += 1
+        return perception
 
     def _frames(self) -> Iterator[RecordedFrame]:
         def count(cause: str, message: str) -> None:
