@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from step_ros.backbones.vision_tower import quiet_transformers
 
@@ -40,6 +41,20 @@ def save_vit(folder: Path, *, seed: int = 0, **sizes: Any) -> Path:
         network.save_pretrained(folder)
     size = {"height": given["image_size"], "width": given["image_size"]}
     write_preprocessor(folder, size=size, resample=2)
+    return folder
+
+
+def overflow_in_white(folder: Path, value: float = 1e18) -> Path:
+    """Let a saved ViT's weights be so large that white patches overflow, and middle grey ones do not.
+
+    Args:
+        folder: of the backbone.
+        value: of all weights of a channel: 1e18 is too much for float32, 1e3 for float16.
+    """
+    weights = load_file(folder / "model.safetensors")
+    (name,) = [name for name in weights if name.endswith("patch_embeddings.projection.weight")]
+    weights[name][0] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 

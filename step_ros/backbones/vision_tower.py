@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from step_ros.backbones.errors import BackboneError
+from step_ros.backbones.finite_weights import not_finite
 from step_ros.backbones.size_check import check_config, check_weights
 
 _MODEL_TYPES = ("dinov2", "dinov2_with_registers", "clip", "clip_vision_model", "vit")
@@ -100,7 +101,7 @@ def load_network(model_class: Any, folder: Path, options: dict[str, Any]) -> Any
     """A network of transformers in float32, from safetensors only.
 
     Raises:
-        BackboneError: its weights cannot be loaded, or lack some.
+        BackboneError: its weights cannot be loaded, lack some, or hold what is no number.
     """
     try:
         with quiet_transformers():
@@ -114,7 +115,13 @@ def load_network(model_class: Any, folder: Path, options: dict[str, Any]) -> Any
         raise BackboneError(
             f"the weights in {folder} lack {len(missing)} of the network's tensors: {missing[:5]}"
         )
-    return network.to(torch.float32)
+    network = network.to(torch.float32)
+    if broken := not_finite(network.state_dict().items()):
+        raise BackboneError(
+            f"the weights in {folder} hold values that are not finite, in {broken[0]}; "
+            "fetch or save them again"
+        )
+    return network
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from step_ros.backbones import Backbone, BackboneError, BackboneIdentity, Encoder
+from step_ros.backbones.finite_weights import not_finite
 from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
 from step_ros.backbones.safetensors_header import SafetensorsHeaderError, read_header
 from step_ros.backbones.vision_tower import quiet_transformers
@@ -147,7 +148,12 @@ def _load_weights(adapted: AdaptedTower, path: Path) -> None:
                 f"tensors in {len(adapted.adapters)} blocks, the file has {len(found)}; differing are "
                 f"{differing[:3]}"
             )
-        adapted.adapters.load_state_dict(load_file(path))
+        weights = load_file(path)
+        if broken := not_finite(weights.items()):
+            raise BackboneError(
+                f"{path} holds values that are not finite, in {broken[0]}; train the adapter again"
+            )
+        adapted.adapters.load_state_dict(weights)
     except SafetensorsHeaderError as error:
         raise BackboneError(str(error)) from error
     except (SafetensorError, OSError) as error:

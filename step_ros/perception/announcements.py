@@ -42,7 +42,7 @@ class Announcements:
         self._heads = dict(heads)
 
     def of(self, perception: Perception, *, top_k: int, settings: FilterSettings) -> list[Announcement]:
-        """Every task's update, then the filtered labels that change with it.
+        """Every task's update, then the filtered labels that change with it or are taken back.
 
         Args:
             perception: what is to be told; answers of a head that is just being replaced are left out.
@@ -64,7 +64,12 @@ class Announcements:
             Announcement(change.task, True, change.onset_ns, ((change.label, change.confidence),))
             for change in self._stable_labels.update(perception, settings)
         ]
-        return updates + changes
+        taken_back = [
+            Announcement(task, True, perception.stamp_ns, ())
+            for task in perception.not_finite
+            if self._stable_labels.forget(task)
+        ]
+        return updates + changes + taken_back
 
     def withdraw(self, stamp_ns: int) -> list[Announcement]:
         """Take every filtered label back: nothing is to be believed from here on."""

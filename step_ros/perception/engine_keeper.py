@@ -27,10 +27,11 @@ PROVEN = 1000
 class EngineKeeper:
     """Encodes frames with a backbone's engine, and replaces the engine when it cannot be relied on.
 
-    An engine that raises `PATIENCE` times in a row, or hangs, is replaced by PyTorch itself at once, so that
-    labels go on, more slowly. Meanwhile the engine is built again in a thread of its own; if it has
-    been built again before without proving itself since, the next slower one is. When it is ready, and has
-    been found right, it takes over.
+    An engine that raises `PATIENCE` times in a row, hangs, or gives NaN or infinity for `PATIENCE` frames
+    before it has proved itself again, is replaced by PyTorch itself at once, so that labels go on, more
+    slowly. Meanwhile the engine is built again in a thread of its own; if it has been built again before
+    without proving itself since, the next slower one is. When it is ready, and has been found right, it takes
+    over.
 
     Args:
         backbone: whose `engine` it is.
@@ -40,6 +41,7 @@ class EngineKeeper:
         self._backbone = backbone
         self._lock = threading.Lock()  # guards everything below
         self._failures = 0
+        self._not_finite = 0
         self._good = 0
         self._rebuilt: Counter[str] = Counter()
         self._trouble = ""
@@ -62,7 +64,19 @@ class EngineKeeper:
             self._good += 1
             if self._good == PROVEN:
                 self._rebuilt.clear()
+                self._not_finite = 0
         return tokens
+
+    def not_finite(self, frames: int, cause: str) -> None:
+        """The tokens of so many frames have turned out not to be finite numbers."""
+        engine = self._backbone.engine
+        with self._lock:
+            self._not_finite += frames
+            self._good = 0
+            if self._not_finite < PATIENCE:
+                return
+            self._not_finite = 0
+        self._replace(engine, cause)
 
     def hung(self, seconds: float) -> None:
         """A pass has taken so long that nobody waits for it any more: replace the engine."""
@@ -104,7 +118,7 @@ class EngineKeeper:
             self._replacements += 1
             self._turn += 1
             turn = self._turn
-            self._good = self._failures = 0
+            self._good = self._failures = self._not_finite = 0
             candidates = self._candidates(failed.name)
             self._trouble = f"engine {failed.name} is given up ({cause})"
             eager = EagerEngine(self._backbone.encoder)

@@ -71,7 +71,7 @@ class Inference(Fate):
     """The engine or a head failed."""
 
     INFERENCE_ERROR = "dropped.inference_error"
-    """It made one fail, or was in it when it hung."""
+    """It made one fail, was in it when it hung, or had tokens that are not finite, like those just before."""
 
 
 class Decoding(Fate):
@@ -107,6 +107,8 @@ class LostUpdate(Enum):
     HEAD_ERROR = "head_error"
     CALLBACK_ERROR = "callback_error"
     HANG = "hang"
+    NOT_FINITE = "not_finite"
+    """To NaN or infinity: all of it if the backbone's tokens hold one, else the faulty head's answer."""
 
 
 class Ledger:

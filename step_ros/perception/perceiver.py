@@ -12,6 +12,7 @@ from torch import Tensor
 from step_ros.backbones import Backbone
 from step_ros.frames import Frame, GridSampler, Sampled
 from step_ros.perception.ledger import ByDesign, Clock, Fate, Inference, Ledger, UnderWay, Used
+from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.prediction import Perception, Prediction
 from step_ros.perception.prepared_heads import PreparedHeads, common_window
 from step_ros.perception.window_pass import WindowPass
@@ -72,6 +73,7 @@ class Perceiver:
         self._sampler = GridSampler(self.clip)
         self._window = WindowPass(self.clip, backbone.num_patches, backbone.dim, max_held=max_held)
         self._streaming = self._stream(self.heads, self.max_held)
+        self._doubtful = False  # whether the newest tokens that were looked at were not finite
 
     @property
     def streaming_tasks(self) -> tuple[str, ...]:
@@ -91,6 +93,7 @@ class Perceiver:
 
         Raises:
             Exception: of the backbone or a head; the frame is counted as lost, and held over.
+            NotFiniteError: see `take` and `perceive`.
         """
         sampled = self.select(frame)
         if sampled is None:
@@ -116,7 +119,12 @@ class Perceiver:
 
         A frame of a new generation (time jumped, or `reset`) starts an empty window. After an exception in a
         head the window misses the frame.
+
+        Raises:
+            NotFiniteError: the tokens hold NaN or infinity, as others since the last answer did.
         """
+        if self._doubtful and not bool(torch.isfinite(tokens).all()):
+            raise NotFiniteError(self.heads, frames=1)
         # By name here: a thread that hangs in a head must not write to what `start_over` has put there since.
         window, streaming = self._window, self._streaming
         if window.restart_if_jumped(sampled):
@@ -125,16 +133,36 @@ class Perceiver:
         window.put(sampled, tokens)
 
     def perceive(self) -> Perception | None:
-        """Every head's answer for the window; None while the window is not whole."""
+        """Every head's answer for the window; None while the window is not whole.
+
+        Of what is no number nothing is said: a head that gives it is left out. Tokens that hold it are
+        forgotten, which the answers tell: nobody need look at all tokens of every frame.
+
+        Raises:
+            NotFiniteError: tokens in the window hold NaN or infinity, or all answers do.
+        """
         window = self._window
         answers = self._streaming.probabilities() if window.tokens.is_whole() else None
         if answers is None or window.start_ns is None:
             return None
+        predictions: dict[str, Prediction] = {}
+        not_finite: list[str] = []
+        for task, answer in answers.items():
+            try:
+                predictions[task] = self._prediction(task, answer)
+            except NotFiniteError:
+                not_finite.append(task)
+        if not_finite:
+            frames = self._forget_not_finite()
+            if frames or not predictions:
+                raise NotFiniteError(self.heads if frames else not_finite, frames)
+        self._doubtful = False
         return Perception(
             stamp_ns=window.newest_stamp_ns,
             window_start_ns=window.start_ns,
-            predictions={task: self._prediction(task, answer) for task, answer in answers.items()},
+            predictions=predictions,
             held_positions=window.tokens.held_positions(),
+            not_finite=tuple(not_finite),
         )
 
     def look_ahead(self) -> None:
@@ -155,6 +183,9 @@ class Perceiver:
 
         Returns:
             Predictions by task; empty while the window is not whole.
+
+        Raises:
+            NotFiniteError: a head gives what is no number.
         """
         window = self.window_tokens()
         if window is None:
@@ -177,10 +208,8 @@ class Perceiver:
         self._window.max_held = value
         if self.max_held > self._streaming.longest_gap:
             # They have begun anew after gaps that now are none.
-            self._streaming.reset()
             self._streaming.longest_gap = self.max_held
-            for grid_index, tokens in self._window.tokens.kept():
-                self._streaming.push(grid_index, tokens)
+            self._stream_window()
         self._streaming.longest_gap = self.max_held
 
     @property
@@ -225,7 +254,8 @@ class Perceiver:
         return PreparedHeads(dict(heads), clip, streaming, known[-1][0] if known else None)
 
     def kept(self) -> list[tuple[int, Tensor]]:
-        """Grid index and tokens (P, D) of everything in the window, oldest first."""
+        """Grid index and tokens (P, D) of everything in the window, oldest first; all of it is finite."""
+        self._forget_not_finite()
         return self._window.tokens.kept()
 
     def adopt(self, prepared: PreparedHeads) -> None:
@@ -295,6 +325,20 @@ class Perceiver:
             # Windows with a longer gap are not whole, so nothing before it is seen again.
             longest_gap=longest_gap,
         )
+
+    def _forget_not_finite(self) -> int:
+        """Go on as if frames whose tokens hold NaN or infinity had not come; returns how many did."""
+        frames = self._window.forget_not_finite()
+        if frames:
+            self._doubtful = True
+            self._stream_window()  # else the heads would keep them for a whole window
+        return frames
+
+    def _stream_window(self) -> None:
+        """Show the heads what is in the window, and nothing else."""
+        self._streaming.reset()
+        for grid_index, tokens in self._window.tokens.kept():
+            self._streaming.push(grid_index, tokens)
 
     def _prediction(self, task: str, probabilities: Tensor) -> Prediction:
         labels = self.heads[task].config.labels

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from step_ros.perception.not_finite import NotFiniteError
+
 UNKNOWN = "unknown"
 """The label of what no label is sure enough of."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One task's answer for one window."""
+    """One task's answer for one window.
+
+    Raises:
+        NotFiniteError: on construction, if a probability is no number: that is no answer.
+    """
 
     task: str
     """The task, e.g. ``atomic_action``."""
@@ -23,12 +29,14 @@ class Prediction:
     """(K,) float32, calibrated; they sum to one."""
 
     def __post_init__(self) -> None:
-        """Check that there is one probability a label."""
+        """Check that there is one probability a label, and that each is a number."""
         if self.probabilities.shape != (len(self.labels),):
             raise ValueError(
                 f"{self.task}: expected {len(self.labels)} probabilities, one a label, "
                 f"got shape {self.probabilities.shape}"
             )
+        if not np.isfinite(self.probabilities).all():
+            raise NotFiniteError((self.task,))
 
     @property
     def label(self) -> str:
@@ -76,3 +84,5 @@ class Perception:
     """By task."""
     held_positions: int
     """How many of the window's T positions had no frame of their own and show an older one."""
+    not_finite: tuple[str, ...] = ()
+    """Tasks without a prediction, because what their heads give are no finite numbers."""

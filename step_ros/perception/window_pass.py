@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from step_ros.frames import ClipSpec, Sampled
@@ -84,6 +85,16 @@ class WindowPass:
         """
         self.tokens.put(sampled.grid_index, tokens)
         self.newest_stamp_ns = sampled.frame.stamp_ns
+
+    def forget_not_finite(self) -> int:
+        """Go on as if frames whose tokens hold NaN or infinity had not come; returns how many did."""
+        kept = self.tokens.kept()
+        finite = [(index, tokens) for index, tokens in kept if bool(torch.isfinite(tokens).all())]
+        if len(finite) < len(kept):
+            self.tokens.reset()
+            for index, tokens in finite:
+                self.tokens.put(index, tokens)
+        return len(kept) - len(finite)
 
     def emptied(self, clip: ClipSpec | None = None) -> WindowPass:
         """Another one, empty, that may hold as much: over the same grid, unless told otherwise.

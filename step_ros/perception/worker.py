@@ -19,6 +19,7 @@ from step_ros.frames import Frame, Sampled
 from step_ros.perception.camera_stream import CameraStream, Latency
 from step_ros.perception.engine_keeper import EngineKeeper
 from step_ros.perception.ledger import Inference, Ledger, LostUpdate, Used
+from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prediction import Perception
 from step_ros.perception.prepared_heads import PreparedHeads
@@ -205,9 +206,10 @@ class PerceptionWorker:
             return self._streams[camera].account()
 
     def lost_updates(self, camera: str = "") -> dict[LostUpdate, int]:
-        """How many updates were lost in a head, in `on_perception`, or in a step that was abandoned.
+        """How many updates were lost in a head, in `on_perception`, in a step that was abandoned, or to NaN.
 
-        A head that fails as it looks ahead counts as well, and loses no update.
+        A head that fails as it looks ahead counts as well, and loses no update; so does one that alone gives
+        NaN, and loses its own task's answer.
         """
         with self._changed:
             lost = self._streams[camera].lost_updates
@@ -369,6 +371,8 @@ class PerceptionWorker:
             if perception is not None:
                 stream.last_update_ns = perception.stamp_ns
                 stream.note_latency(newest.frame)
+                if perception.not_finite:
+                    self._note(camera, LostUpdate.NOT_FINITE, NotFiniteError(perception.not_finite))
         return perception
 
     def _deliver(self, epoch: int, camera: str, perception: Perception) -> None:
@@ -394,6 +398,10 @@ class PerceptionWorker:
     def _note(self, camera: str, kind: Inference | LostUpdate, error: Exception) -> None:
         """With the lock held."""
         stream = self._streams[camera]
+        if isinstance(error, NotFiniteError):
+            kind = LostUpdate.NOT_FINITE
+            if error.frames:
+                self._keeper.not_finite(error.frames, str(error))
         message = f"{type(error).__name__}: {error}"
         if stream.errors.get(kind) != message:  # one that comes with every frame must not flood the log
             word = kind.value if isinstance(kind, LostUpdate) else kind.word

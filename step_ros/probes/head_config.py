@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -20,6 +19,9 @@ PROBE_KINDS = ("step", "linear", "attentive", "self_attention")
 # Far above any real head; they keep a broken config from asking for sizes that overflow.
 _MAX_DIM = 65_536
 _MAX_FRAMES = 4_096
+
+_TEMPERATURES = (1e-6, 1e6)
+"""Far beyond any calibration; within them a quotient of logits is a number in float32."""
 
 _TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -113,8 +115,12 @@ class HeadConfig:
                 self.token_pooling()
             except ValueError as error:
                 raise HeadError(str(error)) from error
-        if not _is_number(self.temperature) or not 0 < self.temperature < math.inf:
-            raise HeadError(f"temperature must be a positive number, got {self.temperature!r}")
+        lowest, highest = _TEMPERATURES
+        if not _is_number(self.temperature) or not lowest <= self.temperature <= highest:
+            raise HeadError(
+                f"temperature must be a positive number, from {lowest:g} to {highest:g}, "
+                f"got {self.temperature!r}"
+            )
         if not _is_number(self.rejection_threshold) or not 0 <= self.rejection_threshold <= 1:
             raise HeadError(f"rejection_threshold must lie in [0, 1], got {self.rejection_threshold!r}")
 

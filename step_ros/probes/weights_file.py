@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from step_ros.backbones.finite_weights import not_finite
 from step_ros.backbones.safetensors_header import SafetensorsHeaderError, read_header
 from step_ros.probes.head_config import HeadError
 
@@ -44,7 +44,6 @@ def read_weights(path: Path, expected: Mapping[str, tuple[int, ...]]) -> dict[st
         weights: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise HeadError(f"{path} is corrupt ({error}); fetch or save it again") from error
-    for name, tensor in weights.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise HeadError(f"{path} holds values that are not finite, in {name}; fetch or save it again")
+    for name in not_finite(weights.items()):
+        raise HeadError(f"{path} holds values that are not finite, in {name}; fetch or save it again")
     return weights

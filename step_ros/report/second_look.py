@@ -206,6 +206,8 @@ class _Plan:
         except HeadError:  # another kind of probe: there is nothing to show
             self.segments.clear()
             return
+        if not bool(torch.isfinite(pooled.embedding).all()):
+            return  # a replay says nothing of such a window
         if middle_ns >= self.next_ns.get(label, 0):
             self.next_ns[label] = middle_ns + self.stride_ns[label]
             embeddings.labels.append(label)

@@ -95,8 +95,12 @@ class MiddleWindows:
     def _judge(self, answers: _Answers, task: str, label: str, tokens: Tensor) -> None:
         head = self._perceiver.heads[task]
         # One after the other: what forwards is said must not depend on what lies beside it in a batch.
-        answers.logits.append(head(tokens[None])[0].float().cpu())
-        answers.reversed_logits.append(head(tokens.flip(0)[None])[0].float().cpu())
+        forwards = head(tokens[None])[0].float().cpu()
+        backwards = head(tokens.flip(0)[None])[0].float().cpu()
+        if not bool(torch.isfinite(forwards).all() and torch.isfinite(backwards).all()):
+            return  # that says no label
+        answers.logits.append(forwards)
+        answers.reversed_logits.append(backwards)
         answers.targets.append(head.config.labels.index(label))
 
 

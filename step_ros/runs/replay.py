@@ -14,10 +14,11 @@ from step_ros.frames import BagError, Frame, RecordedFrame, image_topics, read_b
 from step_ros.frames.bags.storage import open_bag
 from step_ros.perception import Direction, DirectionCheck, Perceiver, Perception
 from step_ros.perception.announcements import Announcement, Announcements
-from step_ros.perception.ledger import ByDesign, Clock, Decoding, Ledger, UnderWay, Used
+from step_ros.perception.ledger import ByDesign, Clock, Decoding, Inference, Ledger, UnderWay, Used
+from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.rate_limit import is_due
 from step_ros.runs.ahead import ahead
-from step_ros.runs.encoded_frames import BATCH, encoded_frames
+from step_ros.runs.encoded_frames import BATCH, EncodedFrame, encoded_frames
 from step_ros.runs.settings import ReplaySettings
 
 _ALWAYS_TOLD = (Used.ENCODED, ByDesign.SKIPPED_BY_SAMPLING, UnderWay.PENDING, *Clock)
@@ -146,6 +147,8 @@ class Replay:
         self._read = Ledger()  # of images that may be ahead of those which the perceiver has been given
         self._before = Ledger()
         self._restarts_before: Counter[str] = Counter()
+        self.not_finite: Counter[str] = Counter()
+        """Updates that were lost to NaN or infinity, or lack a task, by what is wrong."""
         self.frames_read = 0
         """Images decoded so far."""
         self.span_ns: tuple[int, int] | None = None
@@ -166,16 +169,13 @@ class Replay:
         for encoded in ahead(encoded_frames(self._frames(), perceiver), 4 * BATCH):
             trigger = encoded.trigger
             began = time.perf_counter_ns()
-            perceiver.take(encoded.sampled, encoded.tokens)
-            perceiver.ledger.settle(Used.ENCODED)
-            if max_rate and not is_due(encoded.sampled.frame.stamp_ns, last_ns, max_rate):
-                continue
-            perception = perceiver.perceive()
+            due = not max_rate or is_due(encoded.sampled.frame.stamp_ns, last_ns, max_rate)
+            perception = self._perceive(encoded, ask=due)
             compute_ns = encoded.encode_ns + time.perf_counter_ns() - began
             if self._rate:
                 first_ns = trigger.log_time_ns if first_ns is None else first_ns
-                due = start + (trigger.log_time_ns - first_ns) / 1e9 / self._rate
-                time.sleep(max(0.0, due - time.monotonic()))
+                wait_until = start + (trigger.log_time_ns - first_ns) / 1e9 / self._rate
+                time.sleep(max(0.0, wait_until - time.monotonic()))
             if perception is None:
                 continue
             last_ns = perception.stamp_ns
@@ -183,11 +183,11 @@ class Replay:
             lapsed_ns = staleness.lapsed_ns(trigger.log_time_ns)
             withdrawn = announcements.withdraw(lapsed_ns) if lapsed_ns is not None else []
             said = announcements.of(perception, top_k=self._settings.top_k, settings=self._settings.filter)
-            rate = self._settings.direction_max_rate
+            directions = direction_check.check(perception, perceiver, self._settings.direction_max_rate)
             yield ReplayedUpdate(
                 perception=perception,
                 announcements=withdrawn + said,
-                directions=direction_check.check(perception, perceiver, rate),
+                directions=directions,
                 frame=frame,
                 frame_id=frame.frame_id if isinstance(frame, RecordedFrame) else "",
                 trigger_ns=trigger.stamp_ns,
@@ -208,6 +208,21 @@ class Replay:
         """What became of the images, as the node's diagnostics name it."""
         seen = self._perceiver.account().since(self._before)
         return self._read.followed_by(seen).to_json(_ALWAYS_TOLD)
+
+    def _perceive(self, encoded: EncodedFrame, *, ask: bool) -> Perception | None:
+        """What is said with a frame, if heads are asked; what is no number is counted instead."""
+        perception: Perception | None = None
+        fate: Used | Inference = Inference.INFERENCE_ERROR
+        try:
+            self._perceiver.take(encoded.sampled, encoded.tokens)
+            fate = Used.ENCODED
+            perception = self._perceiver.perceive() if ask else None
+        except NotFiniteError as error:
+            self.not_finite[str(error)] += 1
+        self._perceiver.ledger.settle(fate)
+        if perception is not None and perception.not_finite:
+            self.not_finite[str(NotFiniteError(perception.not_finite))] += 1
+        return perception
 
     def _frames(self) -> Iterator[RecordedFrame]:
         def count(cause: str, message: str) -> None:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from step_ros.frames import BagError, read_bag_frames
 from step_ros.frames.bags.storage import open_bag
 from step_ros.perception import Perceiver
+from step_ros.perception.ledger import LostUpdate
 from step_ros.runs.middle_windows import MiddleWindows
 from step_ros.runs.moments import Moment, stable_label
 from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
@@ -88,11 +91,13 @@ def replay_to_run(
         node = f"{settings.node}/{topic.camera}" if topic.camera else settings.node
         with RunRecorder(run, out, node=node, start_ns=span_ns[0], also=also) as recorder:
             for update in replay:
-                recorder.add(_moment(update))
+                recorder.add(_moment(update, run))
                 clips.look(update.perception, update.window_tokens)
                 if on_update is not None:
                     on_update(replay, update)
-        if not run.updates:
+        for cause, count in replay.not_finite.items():
+            _log.warning("%d updates: %s", count, cause)
+        if not run.updates and not replay.not_finite:
             _log.warning(
                 "no window was whole: the images span %.2f s, a window %.2f s, and at most %d of its %d "
                 "positions may be held",
@@ -131,13 +136,16 @@ def _truth(bag: Path, run: Run, source: TruthSource) -> dict[str, TruthTimeline]
     return usable_truth(run, read_truth_topics(bag, tuple(run.tasks), source.topics))
 
 
-def _moment(update: ReplayedUpdate) -> Moment:
+def _moment(update: ReplayedUpdate, run: Run) -> Moment:
     perception = update.perception
+    probabilities = {task: prediction.probabilities for task, prediction in perception.predictions.items()}
+    for task in perception.not_finite:
+        probabilities[task] = np.full(len(run.tasks[task].labels), np.nan, np.float32)
     said = RunUpdate(
         stamp_ns=perception.stamp_ns,
         received_ns=update.trigger_ns + update.compute_ns,
         log_time_ns=update.log_time_ns,
-        probabilities={task: prediction.probabilities for task, prediction in perception.predictions.items()},
+        probabilities=probabilities,
         changes=tuple(stable_label(a) for a in update.announcements if a.stable),
         directions=tuple(update.directions),
         window_start_ns=perception.window_start_ns,
@@ -158,6 +166,7 @@ def _facts(
         "device": str(perceiver.backbone.device),
         "truth_source": str(truth_source.csv) if truth_source.csv else truth_source.topics,
         "restarts": replay.restarts,
+        f"update_error.{LostUpdate.NOT_FINITE.value}": replay.not_finite.total(),
         "replay_seconds": round(seconds, 3),
         "real_time_factor": round(recorded / seconds, 2),
         "versions": versions(),

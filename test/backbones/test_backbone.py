@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,6 +203,24 @@ def test_weights_that_lack_a_tensor_are_not_filled_with_random_ones(vit_folder: 
     save_file({name: tensor for name, tensor in weights.items() if name != lost}, path, {"format": "pt"})
     with pytest.raises(BackboneError, match="lack 1 of the network's tensors"):
         Backbone.from_pretrained(vit_folder)
+
+
+def change_biases(folder: Path, change: Callable[[torch.Tensor], object]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    change(next(tensor for name, tensor in weights.items() if name.endswith("layernorm_before.bias")))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_named(vit_folder: Path, value: float) -> None:
+    change_biases(vit_folder, lambda biases: biases[3].fill_(value))
+    with pytest.raises(BackboneError, match=r"not finite, in .*layernorm_before\.bias; fetch or save them"):
+        Backbone.from_pretrained(vit_folder)
+
+
+def test_large_weights_are_numbers_too(vit_folder: Path) -> None:
+    change_biases(vit_folder, lambda biases: biases.fill_(3e38))  # their sum is none
+    Backbone.from_pretrained(vit_folder)
 
 
 def test_only_safetensors_are_read(vit_folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from step_ros.backbones import Backbone, BackboneError, select_engine
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
@@ -144,6 +145,16 @@ def test_weights_that_are_cut_short_are_named(save: Make) -> None:
     folder, _ = save("vpt_deep")
     (folder / "model.safetensors").write_bytes(b"\x00")
     with pytest.raises(BackboneError, match=r"model\.safetensors is not a safetensors file"):
+        load_backbone(folder)
+
+
+def test_weights_that_are_no_numbers_are_named(save: Make) -> None:
+    folder, _ = save("vpt_deep")
+    weights = load_file(folder / "model.safetensors")
+    name = sorted(weights)[-1]
+    weights[name].view(-1)[0] = float("nan")
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(BackboneError, match=f"not finite, in {name}; train the adapter again"):
         load_backbone(folder)
 
 

@@ -131,6 +131,8 @@ def test_another_backbone_is_refused_and_both_are_named(changes: dict[str, Any])
         ({"idle_label": "rest"}, "idle_label 'rest' is not a label"),
         ({"temperature": 0.0}, "temperature must be a positive number"),
         ({"temperature": float("nan")}, "temperature must be a positive number"),
+        ({"temperature": float("inf")}, "temperature must be a positive number"),
+        ({"temperature": 5e-324}, "temperature must be a positive number, from 1e-06 to 1e.06, got 5e-324"),
         ({"rejection_threshold": 1.5}, r"rejection_threshold must lie in \[0, 1\]"),
         ({"backbone": replace(IDENTITY, dim=32)}, "probe.dim=16 and backbone.dim=32"),
     ],

@@ -259,6 +259,8 @@ class Film:
         self.size = (48, 64)
         """Rows and columns."""
         self.encoding = "rgb8"
+        self.shade: int | None = None
+        """Of every pixel; None changes from image to image."""
         self.every = 1
         """One image in so many is sent."""
         self.sent = 0
@@ -272,7 +274,8 @@ class Film:
         height, width = self.size
         channels = 3 if self.encoding in ("rgb8", "bgr8") else 1
         image = Image(height=height, width=width, encoding=self.encoding, step=channels * width)
-        image.data = array.array("B", bytes(self.sent % 251 for _ in range(channels * width * height)))
+        shade = self.sent % 251 if self.shade is None else self.shade
+        image.data = array.array("B", bytes([shade]) * (channels * width * height))
         image.header.stamp = stamp_of(self._client.get_clock().now().nanoseconds + self.shift_ns)
         image.header.frame_id = "camera"
         self._publisher.publish(image)

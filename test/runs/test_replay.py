@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import logging
@@ -11,8 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from rosbags.rosbag2 import Reader, StoragePlugin
 
+from step_ros.backbones.engines import EngineSelection
+from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.frames import BagError, read_bag_frames, read_video, typestore
 from step_ros.perception import Perceiver
 from step_ros.runs.replay import ImageTopic, Replay, choose_image_topic
@@ -297,3 +301,64 @@ def test_a_rerun_recording_holds_images_and_labels(
     content = (tmp_path / "replay.rrd").read_bytes()
     assert len(content) > 10_000
     assert b"motion/confidence" in content and b"image/jpeg" in content
+
+
+class FlickeringEngine(EagerEngine):
+    """PyTorch, but for every twentieth frame's tokens."""
+
+    encoded = 0
+
+    def encode_batch(self, frames: torch.Tensor) -> torch.Tensor:
+        tokens = super().encode_batch(frames)
+        for row in tokens:
+            self.encoded += 1
+            if self.encoded % 20 == 0:
+                row.fill_(float("nan"))
+        return tokens
+
+
+def test_tokens_that_are_no_numbers_are_counted_and_give_no_label(
+    recording: Path, settings: ReplaySettings, tmp_path: Path
+) -> None:
+    perceiver = settings.load()
+    perceiver.backbone.engine = EngineSelection(FlickeringEngine(perceiver.backbone.encoder))
+    metrics = replay_to_run(
+        recording, choose_image_topic(recording, None), perceiver, settings, TruthSource(), tmp_path
+    )
+    run = read_run(tmp_path)
+    assert run.facts["update_error.not_finite"] == 3
+    assert any("3 updates: the backbone's tokens are not finite" in warning for warning in run.warnings)
+    assert len(run.updates) == 60 - 7 - 3 and metrics
+    assert all(np.isfinite(row).all() for update in run.updates for row in update.probabilities.values())
+
+
+def test_a_head_that_gives_no_number_says_nothing_and_is_named(
+    recording: Path, perceiver: Perceiver, settings: ReplaySettings, tmp_path: Path
+) -> None:
+    heads = {task: copy.deepcopy(head) for task, head in perceiver.heads.items()}
+    with torch.no_grad():
+        heads["motion"].probe.classifier.weight.fill_(float("nan"))
+    broken = Perceiver(perceiver.backbone, heads)
+    metrics = replay_to_run(
+        recording, choose_image_topic(recording, None), broken, settings, TruthSource(), tmp_path
+    )
+    run = read_run(tmp_path)
+    assert any("updates: what the head of motion gives" in warning for warning in run.warnings)
+    assert run.facts["update_error.not_finite"] == len(run.updates) > 40
+    assert run.answers("motion") == [] and len(run.answers("object")) == len(run.updates)
+    assert run.clips["motion"] == [] and "NaN" not in json.dumps(metrics["tasks"]["object"])
+    with Reader(tmp_path / "predictions.mcap") as bag:
+        assert not [topic for topic in bag.topics if topic.endswith("/motion") and bag.topics[topic].msgcount]
+
+
+def test_heads_of_nothing_but_nan_leave_a_run_without_updates(
+    recording: Path, perceiver: Perceiver, settings: ReplaySettings, tmp_path: Path
+) -> None:
+    heads = {"object": copy.deepcopy(perceiver.heads["object"])}
+    with torch.no_grad():
+        heads["object"].probe.classifier.weight.fill_(float("nan"))
+    broken = Perceiver(perceiver.backbone, heads)
+    replay_to_run(recording, choose_image_topic(recording, None), broken, settings, TruthSource(), tmp_path)
+    run = read_run(tmp_path)
+    assert run.updates == [] and run.facts["update_error.not_finite"] > 40
+    assert [warning for warning in run.warnings if "the head of object" in warning]
