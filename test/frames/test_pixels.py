@@ -1,4 +1,4 @@
-"""Decoding sensor_msgs/Image."""
+"""The pixels of a sensor_msgs/Image, in every encoding, and what is wrong with those that have none."""
 
 from __future__ import annotations
 
