@@ -42,7 +42,7 @@ fuzz: $(STAMP) ## images, model folders, parameter and label files: CASES=100000
 
 soak: $(STAMP) ## two cameras for MINUTES=30, then FAULTS=200 random faults: memory, latency, no frame lost
 	@$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
-	@FAULTS=$(FAULTS) $(BIN)/python -m pytest -s test/ros/test_faults.py
+	@FAULTS=$(FAULTS) $(BIN)/python -m pytest -s test/behaviour/test_faults.py
 
 audit: $(STAMP) ## are the pinned dependencies known to be vulnerable? (pip-audit, in an environment of its own)
 	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \

@@ -104,7 +104,7 @@ NEEDS = {"step-ros export": "onnxscript"}
 
 ELSEWHERE = {
     "step-ros watch": "test/ros/test_watch.py runs it beside a node",
-    "python examples/handover_planner.py": "test/ros/test_planner_example.py runs it beside a node",
+    "python examples/handover_planner.py": "test/behaviour/test_planner_example.py runs it beside a node",
 }
 
 

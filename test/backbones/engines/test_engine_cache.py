@@ -72,6 +72,19 @@ def test_a_folder_that_cannot_be_written_to_is_a_warning(
     assert "cannot be kept in" in warnings(caplog)[0] and "STEP_ROS_CACHE" in warnings(caplog)[0]
 
 
+def test_no_cache_at_all_keeps_nothing_and_harms_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file stands where the folder should be: nobody can write there, not even root."""
+    (tmp_path / "cache").write_text("")
+    cache = EngineCache(tmp_path / "cache" / "step_ros")
+    built_from = {"weights": "0" * 64}
+    assert not cache.writable() and cache.load(built_from) is None
+    cache.store(built_from, b"plan")
+    assert any("cannot be kept in" in record.getMessage() for record in caplog.records)
+    assert cache.load(built_from) is None
+
+
 def test_a_file_that_cannot_be_read_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = EngineCache(tmp_path)
     cache.path(BUILT_FROM).mkdir()

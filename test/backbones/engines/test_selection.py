@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from step_ros.backbones import Backbone, Encoder, EngineError, select_engine
 from step_ros.backbones.engines import selection
+from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.backbones.engines.engine import Engine
 from step_ros.backbones.engines.inductor import InductorEngine
 from step_ros.backbones.engines.onnxruntime import OnnxRuntimeEngine
@@ -155,6 +157,87 @@ def test_too_little_memory_is_named(vit: Backbone, monkeypatch: pytest.MonkeyPat
     use(monkeypatch, TooLarge)
     with pytest.raises(EngineError, match="not enough memory"):
         select_engine(vit.encoder, "inductor")
+
+
+def too_much_memory() -> None:
+    torch.empty(2**62, dtype=torch.uint8)
+
+
+def no_host_memory() -> None:
+    raise MemoryError
+
+
+def no_gpu_memory() -> None:
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...\nmore")
+
+
+def unsupported_gpu() -> None:
+    raise RuntimeError(
+        "CUDA error: no kernel image is available for execution on the device\nCUDA kernel ..."
+    )
+
+
+def builder_failed() -> None:
+    raise RuntimeError("Engine serialization failed")
+
+
+def library_is_broken() -> None:
+    raise OSError("libnvinfer.so.10: cannot open shared object file: No such file or directory")
+
+
+MEMORY = "there is not enough memory to build it; free some or take a smaller backbone"
+
+
+def first_choice(monkeypatch: pytest.MonkeyPatch, fail: Callable[[], None]) -> None:
+    """Before eager, `auto` tries an engine that fails while it is built."""
+
+    class Failing(EagerEngine):
+        name = "tensorrt"
+
+        def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
+            fail()
+            super().__init__(encoder)
+
+    monkeypatch.setattr(selection, "ENGINES", {**selection.ENGINES, "tensorrt": Failing})
+    monkeypatch.setattr(selection, "_AUTO", {"cpu": ("tensorrt", "eager")})
+
+
+@pytest.mark.parametrize(
+    ("fail", "cause"),
+    [
+        (too_much_memory, MEMORY),
+        (no_host_memory, MEMORY),
+        (no_gpu_memory, MEMORY),
+        (
+            unsupported_gpu,
+            "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+        ),
+        (builder_failed, "RuntimeError: Engine serialization failed"),
+        (library_is_broken, "OSError: libnvinfer.so.10: cannot open shared object file"),
+    ],
+)
+def test_a_cause_is_named_once_and_the_next_engine_runs(
+    fail: Callable[[], None],
+    cause: str,
+    vit: Backbone,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first_choice(monkeypatch, fail)
+    chosen = select_engine(vit.encoder)
+    assert chosen.name == "eager" and cause in chosen.refused["tensorrt"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.startswith("engine tensorrt is not used: ") and cause in warning
+    assert warning.endswith("eager in float32 is used instead") and "\n" not in warning
+
+
+@pytest.mark.parametrize("fail", [no_gpu_memory, unsupported_gpu])
+def test_asked_for_by_name_the_same_is_an_error(
+    fail: Callable[[], None], vit: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_choice(monkeypatch, fail)
+    with pytest.raises(EngineError, match="the engine asked for, tensorrt, cannot be had: tensorrt: "):
+        select_engine(vit.encoder, "tensorrt")
 
 
 def test_a_narrow_backbone_is_held_to_its_weights_in_float32(vit: Backbone) -> None:

@@ -12,7 +12,7 @@ from vision_msgs.msg import Classification, LabelInfo
 
 from step_ros.ros.messages import nanoseconds_of
 
-from ..conftest import make_head
+from ...sure_models import make_head
 
 
 @pytest.fixture(scope="module")

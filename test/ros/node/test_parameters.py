@@ -12,6 +12,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from step_ros.backbones.engines import ENGINE_NAMES
 from step_ros.ros.node.parameters import declare_parameters, value_of
 from step_ros.runs.parameters import PARAMETERS
 from step_ros.shared_files import shared_folder
@@ -84,6 +85,11 @@ def test_a_number_just_out_of_its_range_is_refused(make_node: Any) -> None:
 def test_a_text_that_is_no_choice_is_refused(make_node: Any) -> None:
     with pytest.raises(ParameterException, match="raw, compressed"):
         make_node(image_transport="smoke")
+
+
+def test_the_parameter_offers_every_engine() -> None:
+    (engine,) = (spec for spec in PARAMETERS if spec.name == "engine")
+    assert engine.choices == ENGINE_NAMES and engine.default == "auto"
 
 
 def test_what_is_fixed_at_the_start_cannot_be_changed(make_node: Any) -> None:

@@ -1,4 +1,4 @@
-"""Adapters of published data sets, on small files of the official form."""
+"""Published data sets are recognised and read, from small files of the official forms."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification
 
 from step_ros.frames import read_bag_frames
-from step_ros.perception.camera_names import camera_names
 from step_ros.ros.messages import nanoseconds_of
 from step_ros.runs.run import read_run
 
@@ -130,21 +129,3 @@ def test_every_frame_of_every_camera_is_accounted_for(node: Any) -> None:
 
     for camera in node.films:
         node.graph.wait_for(lambda c=camera: balanced(c), f"{camera} to come to rest")
-
-
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        (["front", "front"], "names of their own"),
-        (["front", ""], "letters, digits and underscores"),
-        (["a/b"], "letters, digits and underscores"),
-        (["../etc"], "letters, digits and underscores"),
-    ],
-)
-def test_names_that_cannot_be_are_refused(names: list[str], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        camera_names(names)
-
-
-def test_no_name_is_a_single_camera() -> None:
-    assert camera_names([""]) == camera_names([]) == [""]

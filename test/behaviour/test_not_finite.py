@@ -11,8 +11,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from safetensors.torch import load_file, save_file
 from vision_msgs.msg import Classification
 
+from ..sure_models import make_head
 from ..tiny_models import overflow_in_white, save_vit
-from .conftest import make_head
 
 GREY, WHITE = 128, 255
 

@@ -18,7 +18,7 @@ from step_ros.peft import ADAPTERS
 from step_ros.peft.adapter_folder import load_backbone, save_adapted
 from step_ros.peft.merge import why_not_merged
 
-from ...adapted_towers import (
+from ..adapted_towers import (
     assert_changes_tokens_and_not_their_shape,
     assert_gradients_are_the_same_with_checkpointing,
     build_adapted,
@@ -26,7 +26,7 @@ from ...adapted_towers import (
     millions_on_a_vit_b,
     plain_tokens,
 )
-from ...tiny_models import save_vit
+from ..tiny_models import save_vit
 
 KINDS = tuple(kind for kind in ALL_ADAPTERS if kind not in ADAPTERS)
 

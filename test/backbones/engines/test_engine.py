@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from step_ros.backbones import Backbone, select_engine
 from step_ros.backbones.engines import MAX_BATCH
 from step_ros.backbones.engines.certification import agreement
-from step_ros.backbones.engines.fixed_size import FixedSizeTower
 
 PACKAGES = {
     "openvino": ("openvino",),
@@ -50,30 +48,10 @@ def test_an_engine_gives_the_same_tokens_for_every_batch(name: str, backbone: Ba
     assert torch.equal(first, kept), "the next frame must not write over the tokens of the last"
 
 
-def test_positions_that_are_settled_once_are_those_of_every_frame(backbone: Backbone) -> None:
-    module = FixedSizeTower(backbone.encoder, torch.float32)
-    with torch.no_grad():
-        tokens = module(backbone.preprocess(torch.from_numpy(frames(2))))
-    torch.testing.assert_close(tokens, backbone.encode(frames(2)), rtol=1e-5, atol=1e-5)
-    assert module.network is not backbone.network
-
-
 def test_moving_the_backbone_drops_an_engine_that_was_built_for_where_it_was(vit: Backbone) -> None:
     pytest.importorskip("openvino")
     vit.engine = select_engine(vit.encoder, "openvino")
     assert vit.to(torch.float64).engine.name == "eager"
-
-
-def test_openvino_reports_its_use_to_nobody(vit: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor leaves a handler on the root logger."""
-    pytest.importorskip("openvino")
-    sender = pytest.importorskip("openvino_telemetry").Telemetry
-    reported: list[str] = []
-    for name in ("start_session", "send_event"):
-        monkeypatch.setattr(sender, name, lambda *_, name=name, **__: reported.append(name))
-    handlers = list(logging.getLogger().handlers)
-    select_engine(vit.encoder, "openvino")
-    assert not reported and logging.getLogger().handlers == handlers
 
 
 @pytest.mark.needs_cuda
@@ -96,19 +74,3 @@ def test_a_gpu_engine_gives_the_same_tokens_from_any_memory(
     tokens = [backbone.encode(frame) for frame in several]  # launched one after the other, read at the end
     for frame, found in zip(several, tokens, strict=True):
         assert torch.equal(found, backbone.encode(frame))
-
-
-@pytest.mark.needs_cuda
-@pytest.mark.timeout(900)
-def test_a_tensorrt_engine_is_built_once(vit: Backbone, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEP_ROS_CACHE", str(tmp_path))
-    vit = vit.to("cuda")
-    pytest.importorskip("torch_tensorrt")
-    first = select_engine(vit.encoder, "tensorrt")
-    (kept,) = tmp_path.glob("*.engine")
-    written = kept.stat().st_mtime_ns
-    second = select_engine(vit.encoder, "tensorrt")
-    assert kept.stat().st_mtime_ns == written and second.precision == first.precision
-    kept.write_bytes(kept.read_bytes()[:-1])
-    assert select_engine(vit.encoder, "tensorrt").name == "tensorrt"
-    assert kept.stat().st_mtime_ns != written

@@ -1,6 +1,6 @@
 """Kill, pause and restart camera and node at random, and look at what a planner gets meanwhile.
 
-`FAULTS=200 SEED=7 pytest test/ros/test_faults.py` is the long form, which `make soak` runs.
+`FAULTS=200 SEED=7 pytest test/behaviour/test_faults.py` is the long form, which `make soak` runs.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from rclpy.node import NodeNameNonExistentError
 
 from step_ros.shared_files import shared_folder
 
-from .conftest import make_head
+from ..sure_models import make_head
 
 POLICY = shared_folder() / "config" / "sros2" / "perception.policy.xml"
 

@@ -1,4 +1,4 @@
-"""The parameter `engine` offers what there is, and what the engines say is on the node's log."""
+"""What the package logs is on the node's log, for as long as the node is there."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ import logging
 import rclpy
 from rclpy.node import Node
 
-from step_ros.backbones.engines import ENGINE_NAMES
 from step_ros.ros.node.python_log import log_to_node, stop_logging_to_node
-from step_ros.runs.parameters import PARAMETERS
-
-
-def test_the_parameter_offers_every_engine() -> None:
-    (engine,) = (spec for spec in PARAMETERS if spec.name == "engine")
-    assert engine.choices == ENGINE_NAMES and engine.default == "auto"
 
 
 def test_what_the_package_logs_is_on_the_nodes_log(capfd) -> None:
