@@ -76,7 +76,7 @@ def fit_adapted(
         trained += merge_text_side(head.to(options.device).eval().probe)
         head.config = replace(head.config, backbone=backbone.identity)
         calibrate(head, lesson, tokens_of, options)
-    return Fitted(heads, lesson.split, state.step, state.curve, backbone, trained)
+    return Fitted(heads, lesson.split, state.step, state.curve, backbone, options.precision, trained)
 
 
 class AdaptedHeads(TaskHeads):

@@ -109,7 +109,7 @@ def fit_heads(
     state = train(TaskHeads(heads), lesson, tokens_of, options, checkpoints=checkpoints, console=console)
     for head in heads.values():
         calibrate(head.to(options.device).eval(), lesson, tokens_of, options)
-    return Fitted(heads, lesson.split, state.step, state.curve, backbone)
+    return Fitted(heads, lesson.split, state.step, state.curve, backbone, options.precision)
 
 
 def load_unchanged(

@@ -46,6 +46,8 @@ class Fitted:
     accuracy."""
     backbone: Backbone | None = None
     """What makes tokens of the store's pixels, adapted or as it was; None where the store holds tokens."""
+    precision: str = ""
+    """What the probes were computed in."""
     adapter_parameters: int = 0
     """Parameters of the adapter, and of a text side, that were trained."""
 

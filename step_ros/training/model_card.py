@@ -30,7 +30,7 @@ def write_provenance(
 ) -> None:
     """Write `training.json` into a head's folder, with its metrics on the validation clips, if it has any."""
     content = {
-        "options": options.to_json(),
+        "options": {**options.to_json(), "precision": fitted.precision},
         "steps": fitted.steps,
         "trained_on": [clip.name for clip in fitted.split.train],
         "validated_on": [clip.name for clip in fitted.split.validation],

@@ -34,6 +34,7 @@ def test_extract_train_evaluate(data: Path, run: Run, capsys: pytest.CaptureFixt
     assert "`move_left` and `move_right`" in card and "held out: scene2" in card and "| move_left |" in card
     training = json.loads((heads / "verb" / "training.json").read_text())
     assert training["options"]["steps"] == 100 and training["options"]["batch_size"] == 8
+    assert training["options"]["precision"] in ("bfloat16", "float32")  # what `auto` was
     assert Head.from_pretrained(heads / "verb").config.temperature != 1.0
 
     capsys.readouterr()
