@@ -16,8 +16,8 @@ import numpy as np
 from torch import Tensor
 
 from step_ros.frames import Frame, Sampled
-from step_ros.perception.camera_stream import CameraStream, Latency
 from step_ros.perception.engine_keeper import EngineKeeper
+from step_ros.perception.frame_queue import FrameQueue, Latency
 from step_ros.perception.ledger import Inference, Ledger, LostUpdate, Used
 from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.perceiver import Perceiver
@@ -90,7 +90,7 @@ class PerceptionWorker:
         # Guards everything below and the perceivers' samplers. The perceivers' windows and networks are used
         # by the worker's thread only, so no lock is held during inference.
         self._changed = threading.Condition()
-        self._streams = {camera: CameraStream(each, queue_size) for camera, each in perceivers.items()}
+        self._streams = {camera: FrameQueue(each, queue_size) for camera, each in perceivers.items()}
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._busy = False
         self._step: tuple[str, float] | None = None  # what the thread does, and since when

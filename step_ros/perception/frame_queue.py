@@ -1,4 +1,4 @@
-"""One camera's frames on their way through a worker: who waits, and what became of whom."""
+"""One camera's frames that wait for a worker: which go on, and which overload drops."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Latency:
     """99th percentile, in milliseconds; NaN while there are none."""
 
 
-class CameraStream:
+class FrameQueue:
     """A perceiver with the frames that wait for it; whoever owns it holds a lock around every call.
 
     Args:
