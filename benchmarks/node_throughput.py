@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/node_throughput.py --seconds 60
 
 A bag player loops a recording into the perception node, and a planner listens. Prints, and with
---json writes, updates a second, the ledger of frames, latency from stamp to label, and the node's processor
-time and memory. The node's start is not part of it.
+--json writes, updates a second, the ledger of frames, latency from stamp to label, the node's processor
+time and memory, and the seconds from its signal to its exit. The node's start is not part of it.
 """
 
 from __future__ import annotations
@@ -91,6 +91,9 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
                 resident_mb(node.pid),
                 cpu_seconds(node.pid),
             )
+            asked = time.monotonic()
+            node.stop()
+            to_exit = time.monotonic() - asked
         finally:
             for child in children:
                 child.stop()
@@ -109,6 +112,7 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
         "latency_ms": {"p50": round(p50, 1), "p99": round(p99, 1)},
         "node_cpus_busy": round((after_cpu - before_cpu) / elapsed, 2),
         "node_memory_mb": {"before": round(before_mb, 1), "after": round(after_mb, 1)},
+        "seconds_from_signal_to_exit": round(to_exit, 2),
         "engine": client.values()["engine"],
         "versions": versions("rclpy"),
     }

@@ -120,6 +120,10 @@ class Camera:
             self._active = False
             self._withdraw()
 
+    def wait_until_received(self, until: float) -> None:
+        """Wait for planners to have what was taken back, at most until then by the monotonic clock."""
+        self._outputs.wait_until_received(until)
+
     def reset(self) -> None:
         """Take back every label and wait for new ones."""
         with self._gate:

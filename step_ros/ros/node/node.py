@@ -29,6 +29,12 @@ GRAPH_PERIOD = 0.2
 FRESHNESS_PERIOD = 0.1
 """Seconds between two looks at whether labels are stale."""
 
+STOPPING_SECONDS = 0.2
+"""How long `stop` waits for a transition under way: an activation takes less; an engine's build goes on."""
+
+TAKEN_BACK_WITHIN = 0.5
+"""Seconds that planners may take at the end to receive that labels are taken back."""
+
 EXECUTOR_THREADS = 5
 """A transition and a parameter may take long; images, timers and short services go on beside them."""
 
@@ -62,7 +68,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._progress_since = time.monotonic()
         self._error = ""
         self._callback_errors = 0
-        self._closed = False
+        self._stopped = False
         self._report = QosReport(self)
         LiveParameters(self, self._is_configured, self._apply)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -90,7 +96,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def run() -> None:
             for trigger in (self.trigger_configure, self.trigger_activate):
                 with self._transition:
-                    if self.context.ok() and trigger() != SUCCESS:
+                    if self._stopped or not self.context.ok():
+                        return
+                    if trigger() != SUCCESS:
                         on_failure(self._error)
                         return
 
@@ -157,15 +165,21 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._error = reason or self._error
         return result
 
-    def close(self) -> bool:
-        """End everything; returns whether all threads ended, or one still works in something long."""
-        self._closed = True
-        # A transition under way, such as an engine's build, is not waited for.
-        idle = self._transition.acquire(timeout=0.5)
-        pipeline, self._pipeline = self._pipeline, None
-        ended = pipeline.close() if pipeline is not None else True
+    def stop(self) -> None:
+        """Take every label back, and wait a moment for planners to receive that; nothing is said any more.
+
+        Nothing is given back, since the process ends.
+        """
+        self._stopped = True
+        # Kept: no transition begins any more, and nothing is active again.
+        self._transition.acquire(timeout=STOPPING_SECONDS)
+        cameras = self._cameras() if self.context.ok() else []
+        for camera in cameras:
+            camera.deactivate()
+        until = time.monotonic() + TAKEN_BACK_WITHIN
+        for camera in cameras:
+            camera.wait_until_received(until)
         stop_logging_to_node(self._python_log)
-        return idle and ended
 
     def note_callback_error(self, error: BaseException) -> None:
         """Something raised in a callback: it is told and counted, and the node goes on."""
@@ -265,7 +279,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             self._publish_diagnostics()  # who watches them must not have to wait for the next turn
 
     def _publish_diagnostics(self) -> None:
-        if self._closed:
+        if self._stopped:
             return
         pipeline, state, diagnostics = self._pipeline, self.state, self._diagnostics
         statuses = []

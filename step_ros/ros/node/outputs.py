@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,6 +133,12 @@ class Outputs:
     def withdraw(self) -> None:
         """Take every stable label back: nothing is to be believed from here on."""
         self._send(self._announcements.withdraw(self._now_ns()))
+
+    def wait_until_received(self, until: float) -> None:
+        """Wait for planners to have all stable labels, at most until then by the monotonic clock."""
+        for topics in list(self._tasks.values()):
+            left = max(0.0, until - time.monotonic())
+            topics.stable.wait_for_all_acked(Duration(seconds=left))
 
     def close(self) -> None:
         """Remove all topics."""

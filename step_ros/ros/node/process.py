@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
-from rclpy.utilities import remove_ros_args
-
-from step_ros.ros.node.executor import CallbackExecutor
-from step_ros.ros.node.parameters import value_of
-from step_ros.ros.processes.stop_signals import Stopped, StopSignals
-from step_ros.runs.parameters import describe_parameters
+from step_ros.ros.processes.orderly_end import OrderlyEnd, leave
 
 USAGE = """\
 usage: ros2 run step_ros perception [--help] [--ros-args ARGUMENT ...]
@@ -43,53 +35,64 @@ serves
 parameters
 """
 
+LOOK_PERIOD = 0.1
+"""Seconds between two looks at whether a signal has come, which does not wake the executor."""
+
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop; returns the exit code."""
-    arguments = sys.argv if args is None else ["perception", *args]
-    own = remove_ros_args(arguments)[1:]
-    if "--help" in own or "-h" in own:
-        print(USAGE + describe_parameters())
-        return 0
-    if own:
-        print(f"perception: unknown arguments {' '.join(own)}; see --help", file=sys.stderr)
-        return 2
-    node = None
-    ended = True
-    with StopSignals() as signals:
-        try:
-            rclpy.init(args=arguments)
-            # Torch takes seconds to import: --help does not wait for it, and Ctrl-C ends it cleanly.
-            from step_ros.ros.node.node import EXECUTOR_THREADS, PerceptionNode
+    """Run the node until it is told to stop, and end the process; returns only if the node is not to run."""
+    # Whatever takes time to import comes after this: Ctrl-C ends the process cleanly from here on.
+    with OrderlyEnd() as end:
+        from rclpy.utilities import remove_ros_args
 
-            node = PerceptionNode()
-            executor = CallbackExecutor(EXECUTOR_THREADS)
-            executor.add_node(node)
-            signals.running()
-            code = _spin(node, executor)
-        except (Stopped, ExternalShutdownException):
-            code = 0
-        except (ParameterException, ValueError, RuntimeError, OSError) as error:
-            # What the models' loaders raise; a traceback would tell the user nothing more.
-            print(f"perception: cannot start: {error}", file=sys.stderr)
-            code = 1
-        finally:
-            signals.running()
-            if node is not None:
-                ended = node.close()
-                if ended:
-                    node.destroy_node()
-            rclpy.try_shutdown()
-        if not ended:
-            # An engine's build, say, cannot be interrupted, and Python would wait for it.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        arguments = sys.argv if args is None else ["perception", *args]
+        own = remove_ros_args(arguments)[1:]
+        if "--help" in own or "-h" in own:
+            from step_ros.runs.parameters import describe_parameters
+
+            print(USAGE + describe_parameters())
+            return 0
+        if own:
+            print(f"perception: unknown arguments {' '.join(own)}; see --help", file=sys.stderr)
+            return 2
+        leave(_run(arguments, end))
+
+
+def _run(arguments: Sequence[str], end: OrderlyEnd) -> int:
+    """Run the node, and take its labels back at the end; returns the exit code."""
+    import rclpy
+    from rclpy.exceptions import ParameterException
+    from rclpy.signals import SignalHandlerOptions
+
+    from step_ros.ros.node.executor import CallbackExecutor
+    from step_ros.ros.node.node import EXECUTOR_THREADS, PerceptionNode
+
+    end.in_order()
+    node = None
+    try:
+        # With rclpy's own handlers, a signal would end all communication before labels are taken back.
+        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+        node = PerceptionNode()
+        executor = CallbackExecutor(EXECUTOR_THREADS)
+        executor.add_node(node)
+        code = _spin(node, executor, end)
+    except (ParameterException, ValueError, RuntimeError, OSError) as error:
+        # What the models' loaders raise; a traceback would tell the user nothing more.
+        print(f"perception: cannot start: {error}", file=sys.stderr)
+        code = 1
+    if node is not None:
+        node.stop()
+        node.destroy_node()
+    rclpy.try_shutdown()
     return code
 
 
-def _spin(node: Any, executor: CallbackExecutor) -> int:
+def _spin(node: Any, executor: Any, end: OrderlyEnd) -> int:
     """Spin until told to stop, or until the node cannot start; returns the exit code."""
+    from rclpy.executors import ExternalShutdownException
+
+    from step_ros.ros.node.parameters import value_of
+
     failures: list[str] = []
     if value_of(node, "autostart"):
 
@@ -98,15 +101,15 @@ def _spin(node: Any, executor: CallbackExecutor) -> int:
             executor.wake()
 
         node.start(fail)
-    while node.context.ok() and not failures:
+    while node.context.ok() and not end.asked and not failures:
         try:
-            executor.spin_once(timeout_sec=1.0)
-        except (Stopped, ExternalShutdownException):
+            executor.spin_once(timeout_sec=LOOK_PERIOD)
+        except ExternalShutdownException:
             break
         except Exception as error:  # of a callback: no message may take the node down
             if node.context.ok():
                 node.note_callback_error(error)
-    if failures and node.context.ok():
+    if failures and not end.asked and node.context.ok():
         print(f"perception: cannot start: {failures[0]}", file=sys.stderr)
         return 1
     return 0
