@@ -6,11 +6,19 @@ python examples/handover_planner.py --ros-args -p perception:=/perception -p tas
 
 from __future__ import annotations
 
+from typing import Any
+
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile
 from vision_msgs.msg import Classification
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # ROS 2 Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
 # What the robot does while a person does something. Two actions that are each other played backwards ask for
 # opposite reactions: mistaking one for the other would be worse than not reacting at all.
@@ -30,9 +38,21 @@ class HandoverPlanner(Node):
         super().__init__("handover_planner")
         perception = self.declare_parameter("perception", "/perception").value
         task = self.declare_parameter("task", "atomic_action").value
-        # Stable labels are latched: whoever subscribes late is told the present one at once.
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(Classification, f"{perception}/{task}/stable", self._on_action, latched)
+        # Stable labels are latched: whoever subscribes late is told the present one at once. A node that was
+        # killed cannot take its label back: the lease, which must be 2 s or more, tells of that.
+        stable = QoSProfile(
+            depth=1,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+            liveliness=LivelinessPolicy.AUTOMATIC,
+            liveliness_lease_duration=Duration(seconds=3),
+        )
+        self.create_subscription(
+            Classification,
+            f"{perception}/{task}/stable",
+            self._on_action,
+            stable,
+            event_callbacks=SubscriptionEventCallbacks(liveliness=self._on_liveliness),
+        )
         self._reaction = ""
         self._react("wait: no action is known yet")
 
@@ -46,6 +66,11 @@ class HandoverPlanner(Node):
         # The stamp is the action's onset, so a plan can be timed from its beginning, not from now.
         onset = message.header.stamp.sec + message.header.stamp.nanosec / 1e9
         self._react(reaction, f"{action.class_id} since {onset:.2f} ({action.score:.0%})")
+
+    def _on_liveliness(self, info: Any) -> None:
+        """Whatever a dead node has said holds no longer; one that comes again says its label anew."""
+        if info.not_alive_count_change > 0:
+            self._react("wait: the perception node is gone")
 
     def _react(self, reaction: str, cause: str = "") -> None:
         """Here a real planner sends a goal; a goal that stands already is not sent again."""

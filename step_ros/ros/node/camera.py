@@ -192,6 +192,12 @@ class Camera:
         """Ask the camera for what it offers now; to be called a few times a second."""
         self._images.follow_publishers()
 
+    def tell_alive(self) -> None:
+        """Say that the stable labels hold, if they do; to be called in regular intervals."""
+        with self._gate:
+            if self._active and not self._withdrawn and self._node.context.ok():
+                self._outputs.tell_alive()
+
     def check_freshness(self) -> bool:
         """Take labels back that nobody should believe any more; returns whether that was just done."""
         with self._gate:

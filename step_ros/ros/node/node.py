@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 from step_ros.ros.node.camera import Camera
 from step_ros.ros.node.diagnostics import Diagnostics
 from step_ros.ros.node.live_parameters import LiveParameters
+from step_ros.ros.node.outputs import ALIVE_WITHIN
 from step_ros.ros.node.parameters import declare_parameters, value_of
 from step_ros.ros.node.pipeline import Pipeline
 from step_ros.ros.node.python_log import log_to_node, stop_logging_to_node
@@ -28,6 +29,9 @@ GRAPH_PERIOD = 0.2
 
 FRESHNESS_PERIOD = 0.1
 """Seconds between two looks at whether labels are stale."""
+
+ALIVE_PERIOD = ALIVE_WITHIN / 2
+"""Seconds between two messages that say that labels hold."""
 
 STOPPING_SECONDS = 0.2
 """How long `stop` waits for a transition under way: an activation takes less; an engine's build goes on."""
@@ -80,6 +84,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             (value_of(self, "diagnostics.period"), self._publish_diagnostics),
             (GRAPH_PERIOD, self._follow_publishers),
             (FRESHNESS_PERIOD, self._check_freshness),
+            (ALIVE_PERIOD, self._tell_alive),
         ):
             self.create_timer(period, callback, clock=steady, callback_group=timers)
 
@@ -277,6 +282,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         lapsed = [camera.check_freshness() for camera in self._cameras()]
         if any(lapsed):
             self._publish_diagnostics()  # who watches them must not have to wait for the next turn
+
+    def _tell_alive(self) -> None:
+        for camera in self._cameras():
+            camera.tell_alive()
 
     def _publish_diagnostics(self) -> None:
         if self._stopped:

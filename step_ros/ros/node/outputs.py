@@ -10,14 +10,15 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from std_msgs.msg import Header
 from vision_msgs.msg import Classification, LabelInfo
 
 from step_ros.perception import Direction, FilterSettings, Perceiver, Perception
 from step_ros.perception.announcements import Announcement, Announcements
 from step_ros.probes import HeadConfig
-from step_ros.ros.messages import classification, label_info
+from step_ros.ros.messages import classification, label_info, stamp_of
 from step_ros.ros.node.annotated_image import AnnotatedImage
 from step_ros.ros.node.intake import CameraFrame
 from step_ros.ros.node.live_attention import LiveAttention
@@ -27,8 +28,17 @@ from step_ros.ros.node.qos_report import QosReport
 RELIABLE_DEPTH = 10
 """Labels that wait for a slow planner."""
 
-RECEIVED_WITHIN = Duration(seconds=0.2)
-"""How long a planner may take to receive a label."""
+RECEIVED_WITHIN = 0.2
+"""Seconds that a planner may take to receive a label."""
+
+LEASE = 2.0
+"""Seconds after which a planner that asks for it is told that the node is dead."""
+
+ALIVE_TOPIC = "alive"
+"""Says that the stable labels hold."""
+
+ALIVE_WITHIN = 1.0
+"""Seconds within which its next message comes while they do: the deadline that is offered."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class TaskTopics:
     labels: Publisher
     """At every update."""
     stable: Publisher
-    """When the filtered label changes; latched."""
+    """When the filtered label changes; latched, and with a lease."""
     direction: Publisher | None
     """When a label's direction has been checked; None if no label has a partner."""
     info: Publisher
@@ -69,6 +79,10 @@ class Outputs:
         self._tasks: dict[str, TaskTopics] = {}
         self._announcements = Announcements(heads)
         self._frame_id = ""
+        self._stamp_ns = 0
+        self._alive = self._publisher(
+            Header, ALIVE_TOPIC, QoSProfile(depth=1, deadline=Duration(seconds=ALIVE_WITHIN))
+        )
         self._annotated = AnnotatedImage(node, prefix)
         self._attention = LiveAttention(node, perceiver)
         self.unconfirmed = 0
@@ -109,6 +123,7 @@ class Outputs:
         """
         if frame is not None:
             self._frame_id = frame.frame_id
+        self._stamp_ns = perception.stamp_ns
         settings = FilterSettings(
             on_seconds=value_of(self._node, "filter.on_seconds"),
             off_seconds=value_of(self._node, "filter.off_seconds"),
@@ -130,6 +145,10 @@ class Outputs:
             if topics is not None and topics.direction is not None:
                 topics.direction.publish(classification(direction.results, stamp_ns, self._frame_id))
 
+    def tell_alive(self) -> None:
+        """Say that the stable labels hold, as of the newest frame that labels were published of."""
+        self._alive.publish(Header(stamp=stamp_of(self._stamp_ns), frame_id=self._frame_id))
+
     def withdraw(self) -> None:
         """Take every stable label back: nothing is to be believed from here on."""
         self._send(self._announcements.withdraw(self._now_ns()))
@@ -143,6 +162,7 @@ class Outputs:
     def close(self) -> None:
         """Remove all topics."""
         self._annotated.close()
+        self._node.destroy_publisher(self._alive)
         for topics in self._tasks.values():
             self._remove(topics)
         self._tasks.clear()
@@ -157,7 +177,7 @@ class Outputs:
     def _remove(self, topics: TaskTopics) -> None:
         """Remove a task's topics, when planners have the last stable label: it goes with its publisher."""
         if self._node.context.ok():
-            topics.stable.wait_for_all_acked(RECEIVED_WITHIN)
+            topics.stable.wait_for_all_acked(Duration(seconds=RECEIVED_WITHIN))
         for publisher in topics.all():
             self._node.destroy_publisher(publisher)
 
@@ -165,23 +185,31 @@ class Outputs:
         return self._node.get_clock().now().nanoseconds
 
     def _offer(self, task: str, config: HeadConfig) -> TaskTopics:
+        every = QoSProfile(depth=RELIABLE_DEPTH)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        # The middleware keeps it while the process lives; who asks for no lease matches all the same.
+        leased = QoSProfile(
+            depth=1,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+            liveliness=LivelinessPolicy.AUTOMATIC,
+            liveliness_lease_duration=Duration(seconds=LEASE),
+        )
         return TaskTopics(
             config,
-            labels=self._publisher(Classification, task),
-            stable=self._publisher(Classification, f"{task}/stable", latched=True),
-            direction=self._publisher(Classification, f"{task}/direction")
+            labels=self._publisher(Classification, task, every),
+            stable=self._publisher(Classification, f"{task}/stable", leased),
+            direction=self._publisher(Classification, f"{task}/direction", every)
             if config.symmetric_pairs
             else None,
-            info=self._publisher(LabelInfo, f"{task}/labels", latched=True),
+            info=self._publisher(LabelInfo, f"{task}/labels", latched),
         )
 
-    def _publisher(self, message_type: Any, name: str, *, latched: bool = False) -> Publisher:
+    def _publisher(self, message_type: Any, name: str, profile: QoSProfile) -> Publisher:
         topic = self._node.resolve_topic_name(self._prefix + name)
-        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
         return self._node.create_publisher(
             message_type,
             topic,
-            QoSProfile(depth=1 if latched else RELIABLE_DEPTH, durability=durability),
+            profile,
             event_callbacks=self._report.of_publisher(topic),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ from rclpy.node import Node
 from step_ros.perception import EngineKeeper, Perceiver, PerceptionWorker
 from step_ros.perception.camera_names import camera_names, check_unlike_tasks
 from step_ros.perception.loading import chosen_tasks, load_heads, load_perceiver
-from step_ros.probes import Head
+from step_ros.probes import Head, HeadError
 from step_ros.ros.node.camera import Camera, configs_of
+from step_ros.ros.node.outputs import ALIVE_TOPIC
 from step_ros.ros.node.parameters import value_of
 from step_ros.ros.node.qos_report import QosReport
 
@@ -57,7 +58,7 @@ class Pipeline:
         )
         self.backbone = first.backbone
         self._heads = first.heads  # those that are off among them
-        heads = chosen_tasks(self._heads, value_of(node, "tasks"))
+        heads = chosen_heads(self._heads, value_of(node, "tasks"))
         check_unlike_tasks(names, heads)
         window_seconds = value_of(node, "window_seconds") or None
         self.perceivers = {
@@ -163,7 +164,7 @@ class Pipeline:
             heads = load_heads(values["models"], device=self.backbone.device)
         tasks = values.get("tasks", value_of(self._node, "tasks"))
         seconds = values.get("window_seconds", value_of(self._node, "window_seconds")) or None
-        chosen = chosen_tasks(heads, tasks)
+        chosen = chosen_heads(heads, tasks)
         prepared = {}
         for name, perceiver in self.perceivers.items():
             kept = self.worker.call(perceiver.kept)
@@ -191,3 +192,17 @@ def max_held_of(node: Node) -> int | None:
     """The parameter `max_held` as `TokenWindow` has it."""
     value = value_of(node, "max_held")
     return None if value < 0 else value
+
+
+def chosen_heads(heads: Mapping[str, Head], tasks: Sequence[str]) -> dict[str, Head]:
+    """The heads whose tasks are on.
+
+    Raises:
+        HeadError: there is no head for a task, no task is on, or one has the name of a topic of the node's.
+    """
+    chosen = chosen_tasks(heads, tasks)
+    if ALIVE_TOPIC in chosen:
+        raise HeadError(
+            f"a task must not be named {ALIVE_TOPIC}: ~/{ALIVE_TOPIC} is the node's own; rename it"
+        )
+    return chosen

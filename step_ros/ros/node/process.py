@@ -26,6 +26,7 @@ publishes
                                  empty while nothing is to be believed
   ~/<task>/direction             vision_msgs/Classification: what the window read backwards says of the label
   ~/<task>/labels                vision_msgs/LabelInfo: all labels; latched
+  ~/alive                        std_msgs/Header: the newest image's, twice a second while labels hold
   ~/annotated_image/compressed   sensor_msgs/CompressedImage: drawn while somebody listens
   /diagnostics                   diagnostic_msgs/DiagnosticArray
 serves

@@ -25,7 +25,10 @@ _OF_SUBSCRIBER = {
     "best_effort, or set qos_overrides.{topic}.publisher.reliability:=reliable",
     "DURABILITY": "a subscriber asks for transient_local messages, and this topic does not keep any: "
     "subscribe volatile (of labels, the topic ending in /stable is kept)",
-    "DEADLINE": "a subscriber asks for a deadline, and labels come when they come: subscribe without",
+    "DEADLINE": "a subscriber asks for a deadline, and labels come when they come: subscribe without "
+    "(the topic ending in /alive offers 1 s)",
+    "LIVELINESS": "a subscriber asks for a shorter lease than this topic offers, or for more than automatic "
+    "liveliness: subscribe without (topics ending in /stable offer 2 s)",
 }
 
 
