@@ -14,10 +14,10 @@ from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.step import StepProbe
 from step_ros.probes.streaming.core_threads import CoreThreads
 from step_ros.probes.streaming.fused_step import FusedStep, fused_dtype, memory_bytes
+from step_ros.probes.streaming.self_attention import StreamingSelfAttention
 from step_ros.probes.streaming.stacked_weights import attention_probe, value_and_class_counts
+from step_ros.probes.streaming.step import StreamingStep
 from step_ros.probes.streaming.stream import Stream
-from step_ros.probes.streaming.streaming_self_attention import StreamingSelfAttention
-from step_ros.probes.streaming.streaming_step import StreamingStep
 from step_ros.processor import multiplies_bfloat16
 
 MODES = ("float32", "fast")
