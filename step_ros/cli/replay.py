@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # at run time when it is needed: torch takes seconds to impor
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class NodeOptions:
     """What the node is given; where nothing is said, what its parameter file says."""
 
     params_file: Path | None = None
@@ -34,7 +34,7 @@ class Pipeline:
     """Where the models run."""
 
 
-DEFAULT_PIPELINE = Pipeline()
+AS_THE_FILE_SAYS = NodeOptions()
 
 
 def replay(
@@ -46,7 +46,7 @@ def replay(
     rate: float = 0.0,
     video: bool = False,
     rerun: bool = False,
-    pipeline: Annotated[Pipeline, tyro.conf.arg(name="")] = DEFAULT_PIPELINE,
+    node_options: Annotated[NodeOptions, tyro.conf.arg(name="")] = AS_THE_FILE_SAYS,
 ) -> None:
     """Replay a recording through the same pipeline as the node's, and judge what it says.
 
@@ -65,13 +65,13 @@ def replay(
         rate: seconds of the recording a second, 1 for real time; 0 for as fast as can be.
         video: draw an annotated video as well, annotated.mp4.
         rerun: log to a Rerun recording as well, replay.rrd.
-        pipeline: the node's parameters.
+        node_options: the node's parameters.
     """
     console = Console(stderr=True)
     try:
         with warnings_shown(console):
             also = [name for name, wanted in (("video", video), ("rerun", rerun)) if wanted]
-            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, also, pipeline)
+            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, also, node_options)
     except (OSError, ValueError, RuntimeError) as error:
         # What bags, models, truth and parameter files that cannot be used raise.
         raise SystemExit(f"step-ros replay: {error}") from error
@@ -85,7 +85,7 @@ def _replay(
     truth: tuple[str, Path | None],
     rate: float,
     also: list[str],
-    pipeline: Pipeline,
+    node_options: NodeOptions,
 ) -> None:
     from step_ros.runs.metrics_table import metrics_table
     from step_ros.runs.recorder import MakeWriter
@@ -101,8 +101,8 @@ def _replay(
     }
     if rate < 0:
         raise ValueError(f"--rate must not be negative, got {rate}")
-    changes = {name: value for name, value in vars(pipeline).items() if name != "params_file"}
-    settings = read_settings(pipeline.params_file, **changes)
+    changes = {name: value for name, value in vars(node_options).items() if name != "params_file"}
+    settings = read_settings(node_options.params_file, **changes)
     topics = choose_image_topics(bag, image_topics, settings)
     console.print(f"loading {', '.join(settings.models)}", highlight=False)
     perceiver = settings.load()

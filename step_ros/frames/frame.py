@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Rgb = npt.NDArray[np.uint8]
+"""Pixels: uint8 (H, W, 3) in the order red, green, blue."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -21,7 +24,7 @@ class Frame:
     stamp_ns: int
     """When the image was taken, in nanoseconds of the clock that stamped it."""
 
-    rgb: npt.NDArray[np.uint8]
+    rgb: Rgb
     """The pixels: uint8 (H, W, 3) in the order red, green, blue; H and W at least 1."""
 
     def __post_init__(self) -> None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from step_ros.report import svg
 from step_ros.report.scored import Scored, words
 
-PAIRS_A_ROW = 4
+_PAIRS_A_ROW = 4
 
 
-def confusion_matrix(scored: Scored) -> str:
+def confusion_figure(scored: Scored) -> str:
     """Rows are the true labels that occur, columns what was said; shares of each row.
 
     Partners stand next to each other, and squares on a partner's column have the partner's colour.
@@ -50,7 +50,7 @@ def pair_matrices(scored: Scored) -> str | None:
     pairs = [(a, b) for a, b in scored.pairs if counts[index[a]].sum() + counts[index[b]].sum()]
     if not pairs:
         return None
-    columns = min(PAIRS_A_ROW, len(pairs))
+    columns = min(_PAIRS_A_ROW, len(pairs))
     lines = -(-len(pairs) // columns)
     spoken = []
     with svg.figure(2.5 * columns, 1.75 * lines) as figure:
