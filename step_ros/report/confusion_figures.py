@@ -39,7 +39,7 @@ def confusion_figure(scored: Scored) -> str:
         axes.set_ylabel("true")
         return svg.to_svg(
             figure,
-            f"Confusion matrix of {words(scored.task)}: {_spoken(scored, counts)}",
+            f"Confusion matrix of {words(scored.task)}: {_spoken(counts)}",
         )
 
 
@@ -110,7 +110,7 @@ def _name_axes(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
         spine.set_visible(False)
 
 
-def _spoken(scored: Scored, counts: NDArray[np.int64]) -> str:
+def _spoken(counts: NDArray[np.int64]) -> str:
     total = counts.sum()
     share = np.trace(counts) / total if total else 0.0
     return f"{share:.0%} of {total} updates on the diagonal. The table of classes has the figures."

@@ -197,7 +197,7 @@ class Scene:
         here, there = self._now, self._hover()
         before, after = (here, there) if forwards else (there, here)
         grip = target.grip(motion.start)
-        first = self._grasp(target, grip, motion.path(0.0), motion.rigid)
+        first = self._grasp(grip, motion.path(0.0))
         relative = motion.path(0.0).inverse() @ first
         turned_by = (
             facing(self.rng.uniform(-0.2, 0.2), self.rng.uniform(-0.2, 0.3)) if not motion.rigid else None
@@ -230,7 +230,7 @@ class Scene:
         grip = target.grip(motion.start)
         if forwards:
             before, rest = self._now, target.rest(motion.start)
-            first = self._grasp(target, grip, rest, rigid=True)
+            first = self._grasp(grip, rest)
             after = self._hover(held=True)
         else:
             before = self._hover()
@@ -270,7 +270,7 @@ class Scene:
         """Reach for something and draw back without touching it."""
         target = self.objects[int(self.rng.integers(len(self.objects)))]
         grip = target.grip(self._state[target.name])
-        grasp = self._grasp(target, grip, self._parts[target.name], rigid=True)
+        grasp = self._grasp(grip, self._parts[target.name])
         near = ScenePose(retracted(grasp, 0.09, 0.05), grip.aperture + 0.03, {})
         self._append([self._travel(self._now, near), self._travel(near, self._hover())], IDLE_LABELS)
 
@@ -282,7 +282,7 @@ class Scene:
     def _yaw_to(self, position: Vector) -> float:
         return float(np.arctan2(position[1] - self.elbow[1], position[0] - self.elbow[0]))
 
-    def _grasp(self, target: TabletopObject, grip: Grip, part: Pose, rigid: bool) -> Pose:
+    def _grasp(self, grip: Grip, part: Pose) -> Pose:
         """A hand pose that takes hold of the part, coming from where the arm comes from."""
         position = (part @ grip.place).position
         yaw = self._yaw_to(position) + self.rng.uniform(-0.25, 0.25)
