@@ -70,8 +70,7 @@ def replay(
     console = Console(stderr=True)
     try:
         with warnings_shown(console):
-            also = [name for name, wanted in (("video", video), ("rerun", rerun)) if wanted]
-            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, also, node_options)
+            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, (video, rerun), node_options)
     except (OSError, ValueError, RuntimeError) as error:
         # What bags, models, truth and parameter files that cannot be used raise.
         raise SystemExit(f"step-ros replay: {error}") from error
@@ -84,21 +83,15 @@ def _replay(
     image_topics: tuple[str, ...],
     truth: tuple[str, Path | None],
     rate: float,
-    also: list[str],
+    video_and_rerun: tuple[bool, bool],
     node_options: NodeOptions,
 ) -> None:
     from step_ros.runs.metrics_table import metrics_table
-    from step_ros.runs.recorder import MakeWriter
     from step_ros.runs.replay import choose_image_topics
     from step_ros.runs.replay_run import TruthSource, replay_to_run
     from step_ros.runs.settings import read_settings
-    from step_ros.runs.writers.rerun import RunRerun
-    from step_ros.runs.writers.video import RunVideo
+    from step_ros.runs.writers.optional import optional_writers
 
-    files: dict[str, tuple[str, MakeWriter]] = {
-        "video": ("annotated.mp4", RunVideo),
-        "rerun": ("replay.rrd", RunRerun),
-    }
     if rate < 0:
         raise ValueError(f"--rate must not be negative, got {rate}")
     changes = {name: value for name, value in vars(node_options).items() if name != "params_file"}
@@ -113,7 +106,7 @@ def _replay(
             metrics = replay_to_run(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),
                 rate=rate,
-                also=dict(files[name] for name in also),
+                also=optional_writers(*video_and_rerun),
                 on_update=lambda replay, update: progress.show(replay),  # noqa: B023  # only in this turn
             )
             progress.finish()
