@@ -72,12 +72,12 @@ class Method(ABC):
         """Of the matrix products of an update with a full window, as FlopCounterMode counts them."""
 
     def bytes_moved(self) -> int:
-        """What an update has to read at least: weights, and what it keeps from one to the next."""
+        """Bytes that an update has to read at least: weights, and what it keeps from one to the next."""
         return self._backbone_bytes() + self._heads_bytes()
 
     @property
     def heads_memory_bytes(self) -> int:
-        """What streaming heads keep."""
+        """Bytes that streaming heads keep; 0 where there are none."""
         return 0
 
     def _backbone_bytes(self) -> int:

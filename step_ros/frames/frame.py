@@ -28,7 +28,6 @@ class Frame:
     """The pixels: uint8 (H, W, 3) in the order red, green, blue; H and W at least 1."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         if not isinstance(self.stamp_ns, int) or isinstance(self.stamp_ns, bool):
             raise ValueError(
                 f"stamp_ns must be an int in nanoseconds, got {self.stamp_ns!r} "

@@ -32,7 +32,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter."""
+    """One parameter of the node: what it may be, and when it may change."""
 
     name: str
     """As users write it; dots nest in a YAML file."""

@@ -197,7 +197,6 @@ class StreamingHeads:
             fused.reset()
 
     def _push_position(self, tokens: Tensor) -> None:
-        """Slide by one step."""
         threads = range(self._threads.count if self._streams else 0)
         self._threads.run([partial(self._push_part, thread, tokens) for thread in threads])
         for tasks, fused in self._fused.items():
