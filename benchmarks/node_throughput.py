@@ -22,7 +22,7 @@ import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
-from step_ros.ros.demo import NODE, Scene, node_arguments
+from step_ros.ros.demo import PERCEPTION_NODE, CameraBag, node_arguments
 from step_ros.ros.frame_books import frame_counts, unaccounted_received
 from step_ros.ros.listener import Listener
 from step_ros.ros.live_run import head_config
@@ -47,11 +47,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> dict[str, Any]:
+def measure(recording: CameraBag, models: list[str], seconds: float, warm_up: float) -> dict[str, Any]:
     """Run everything and return the numbers."""
     tasks = [head_config(model).task for model in models]
     heard: list[Heard] = []
-    client = Listener(NODE, on_label=lambda label, camera: heard.append(label))
+    client = Listener(PERCEPTION_NODE, on_label=lambda label, camera: heard.append(label))
     executor = SingleThreadedExecutor()
     executor.add_node(client)
     children = []
@@ -63,11 +63,11 @@ def measure(scene: Scene, models: list[str], seconds: float, warm_up: float) -> 
                 child.check_alive()
 
     with tempfile.TemporaryDirectory() as folder:
-        node = ChildProcess("node", node_arguments(scene, models, backbone=""), Path(folder, "node.log"))
+        node = ChildProcess("node", node_arguments(recording, models, backbone=""), Path(folder, "node.log"))
         children.append(node)
         player = [
             "step_ros.ros.bag_player",
-            str(scene.bag),
+            str(recording.bag),
             "--loop",
             "--wait-for-subscribers",
             "1",
@@ -133,7 +133,7 @@ def main() -> int:
     os.environ.update(process_environment(os.environ))
     rclpy.init()
     try:
-        numbers = measure(Scene.of(options.bag), options.models, options.seconds, options.warm_up)
+        numbers = measure(CameraBag.of(options.bag), options.models, options.seconds, options.warm_up)
     finally:
         rclpy.try_shutdown()
     text = json.dumps(numbers, indent=2)

@@ -29,7 +29,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from vision_msgs.msg import Classification
 
-from step_ros.ros.demo import Scene
+from step_ros.ros.demo import CameraBag
 from step_ros.ros.frame_books import frame_counts, unaccounted_received
 from step_ros.ros.live_run import head_config
 from step_ros.ros.messages import nanoseconds_of
@@ -121,7 +121,9 @@ class Planner(Node):
                 self.values[camera] = {pair.key: pair.value for pair in status.values}
 
 
-def soak(scene: Scene, models: Sequence[str], seconds: float, warm_up: float, every: float) -> dict[str, Any]:
+def soak(
+    recording: CameraBag, models: Sequence[str], seconds: float, warm_up: float, every: float
+) -> dict[str, Any]:
     """Run everything and return what was seen."""
     planner = Planner([head_config(model).task for model in models])
     executor = SingleThreadedExecutor()
@@ -138,7 +140,7 @@ def soak(scene: Scene, models: Sequence[str], seconds: float, warm_up: float, ev
     with tempfile.TemporaryDirectory() as folder:
         try:
             named = ", ".join(json.dumps(str(model)) for model in models)
-            transport = "compressed" if scene.compressed else "raw"
+            transport = "compressed" if recording.compressed else "raw"
             parameters = [
                 f"models:=[{named}]",
                 f"cameras:=[{','.join(CAMERAS)}]",
@@ -151,11 +153,19 @@ def soak(scene: Scene, models: Sequence[str], seconds: float, warm_up: float, ev
                 "node", ["step_ros.ros.node.process", "--ros-args", *given], Path(folder, "node.log")
             )
             children.append(node)
-            suffix = "/compressed" if scene.compressed else ""
+            suffix = "/compressed" if recording.compressed else ""
             for camera in CAMERAS:
-                remap = f"{scene.topic}:=/{camera}/image{suffix}"
-                player = ["step_ros.ros.bag_player", str(scene.bag), "--loop", "--wait-for-subscribers", "1"]
-                player += ["--ros-args", "-r", f"__node:=player_{camera}", "-r", remap]
+                remap = f"{recording.topic}:=/{camera}/image{suffix}"
+                player = ["step_ros.ros.bag_player", str(recording.bag), "--loop"]
+                player += [
+                    "--wait-for-subscribers",
+                    "1",
+                    "--ros-args",
+                    "-r",
+                    f"__node:=player_{camera}",
+                    "-r",
+                    remap,
+                ]
                 children.append(ChildProcess(f"{camera} player", player, Path(folder, f"{camera}.log")))
             while not all(planner.labels.values()):
                 listen(time.monotonic() + 0.5)
@@ -243,8 +253,8 @@ def main() -> int:
     os.environ.update(process_environment(os.environ))
     rclpy.init()
     try:
-        scene = Scene.of(options.bag)
-        found = soak(scene, options.models, 60 * options.minutes, options.warm_up, options.every)
+        recording = CameraBag.of(options.bag)
+        found = soak(recording, options.models, 60 * options.minutes, options.warm_up, options.every)
     finally:
         rclpy.try_shutdown()
     if options.json:

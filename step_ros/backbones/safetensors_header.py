@@ -83,7 +83,3 @@ def _entry(path: Path, name: str, entry: object, room: int) -> TensorEntry:
             "fetch or save it again"
         )
     return found
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -12,11 +12,7 @@ import torch
 from torch import Tensor
 
 from step_ros.backbones import Backbone
-from step_ros.benchmark.flops import (
-    backbone_flops,
-    head_flops,
-    streaming_flops,
-)
+from step_ros.benchmark.flops import backbone_flops, head_flops, streaming_flops
 from step_ros.benchmark.naive_head import NaiveHead
 from step_ros.probes import Head, StreamingHeads
 
@@ -56,19 +52,19 @@ class Method(ABC):
     def show(self, frames: Tensor) -> None:
         """Move the window on by a frame of each camera, without an answer."""
         with torch.inference_mode():
-            self.take(frames)
+            self._take(frames)
 
     def logits(self) -> Tensor:
         """What the probabilities are made of, on the backbone's device."""
         with torch.inference_mode(), _narrow_on_gpu(self.device):
-            return self.answer()
+            return self._answer()
 
     @abstractmethod
-    def take(self, frames: Tensor) -> None:
+    def _take(self, frames: Tensor) -> None:
         """What can be done as soon as the frames (cameras, H, W, 3) are there."""
 
     @abstractmethod
-    def answer(self) -> Tensor:
+    def _answer(self) -> Tensor:
         """Logits (cameras, tasks, K), once T frames are in."""
 
     @abstractmethod
@@ -76,12 +72,12 @@ class Method(ABC):
         """Of the matrix products of an update with a full window, as FlopCounterMode counts them."""
 
     def bytes_moved(self) -> int:
-        """What an update has to read at least: weights, and what it keeps from one to the next."""
+        """Bytes that an update has to read at least: weights, and what it keeps from one to the next."""
         return self._backbone_bytes() + self._heads_bytes()
 
     @property
     def heads_memory_bytes(self) -> int:
-        """What streaming heads keep."""
+        """Bytes that streaming heads keep; 0 where there are none."""
         return 0
 
     def _backbone_bytes(self) -> int:
@@ -92,7 +88,22 @@ class Method(ABC):
         return sum(weight.nbytes for head in self.heads.values() for weight in head.parameters())
 
 
-class Recompute(Method):
+class _WindowMethod(Method):
+    """Keeps of each frame in the window what it needs: the frame itself, if nothing else is said."""
+
+    def __init__(self, backbone: Backbone, heads: Mapping[str, Head], cameras: int) -> None:
+        super().__init__(backbone, heads, cameras)
+        self._window: deque[Tensor] = deque(maxlen=self.frames)
+
+    def _take(self, frames: Tensor) -> None:
+        self._window.append(frames.to(self.device))
+
+    def _stacked(self) -> Tensor:
+        """What is kept, of all cameras and T frames."""
+        return torch.stack(list(self._window), dim=1)
+
+
+class Recompute(_WindowMethod):
     """What one would write with transformers and nn.MultiheadAttention: the whole window at each update."""
 
     name = "recompute"
@@ -100,15 +111,9 @@ class Recompute(Method):
     def __init__(self, backbone: Backbone, heads: Mapping[str, Head], cameras: int) -> None:
         super().__init__(backbone, heads, cameras)
         self._naive = [NaiveHead(head) for head in self.heads.values()]
-        self._window: deque[Tensor] = deque(maxlen=self.frames)
 
-    def take(self, frames: Tensor) -> None:
-        """See `Method.take`."""
-        self._window.append(frames.to(self.device))
-
-    def answer(self) -> Tensor:
-        """See `Method.answer`."""
-        rgb = torch.stack(list(self._window), dim=1).flatten(0, 1)  # cameras*T H W 3
+    def _answer(self) -> Tensor:
+        rgb = self._stacked().flatten(0, 1)  # cameras*T H W 3
         tokens = self.backbone.encode(rgb).unflatten(0, (self.cameras, self.frames))  # cameras T P D
         return torch.stack([head(tokens) for head in self._naive], dim=1)
 
@@ -118,22 +123,16 @@ class Recompute(Method):
         return self.cameras * (self.frames * backbone_flops(self.backbone) + heads)
 
 
-class Cached(Method):
+class Cached(_WindowMethod):
     """Each frame is encoded once and its tokens are kept; the heads are plain modules."""
 
     name = "cached"
 
-    def __init__(self, backbone: Backbone, heads: Mapping[str, Head], cameras: int) -> None:
-        super().__init__(backbone, heads, cameras)
-        self._window: deque[Tensor] = deque(maxlen=self.frames)
-
-    def take(self, frames: Tensor) -> None:
-        """See `Method.take`."""
+    def _take(self, frames: Tensor) -> None:
         self._window.append(self.backbone.encode(frames))
 
-    def answer(self) -> Tensor:
-        """See `Method.answer`."""
-        tokens = torch.stack(list(self._window), dim=1)  # cameras T P D
+    def _answer(self) -> Tensor:
+        tokens = self._stacked()  # cameras T P D
         return torch.stack([head(tokens) for head in self.heads.values()], dim=1)
 
     def flops(self) -> int:
@@ -157,14 +156,12 @@ class Streaming(Method):
         self._streams = [StreamingHeads(self.heads, mode="fast") for _ in range(cameras)]
         self._count = 0
 
-    def take(self, frames: Tensor) -> None:
-        """See `Method.take`."""
+    def _take(self, frames: Tensor) -> None:
         for stream, tokens in zip(self._streams, self.backbone.encode(frames), strict=True):
             stream.push(self._count, tokens)
         self._count += 1
 
-    def answer(self) -> Tensor:
-        """See `Method.answer`."""
+    def _answer(self) -> Tensor:
         answers = (stream.logits() or {} for stream in self._streams)
         return torch.stack([torch.stack(list(each.values())) for each in answers])
 
@@ -187,7 +184,7 @@ class Streaming(Method):
         return sum(stream.memory_bytes for stream in self._streams)
 
 
-class MultiPass(Method):
+class MultiPass(_WindowMethod):
     """What adapters inside the backbone cost: the window passes through it once for each task.
 
     The adapters themselves, a few per cent, are left out; a linear classifier on the mean token answers.
@@ -195,17 +192,8 @@ class MultiPass(Method):
 
     name = "multi_pass"
 
-    def __init__(self, backbone: Backbone, heads: Mapping[str, Head], cameras: int) -> None:
-        super().__init__(backbone, heads, cameras)
-        self._window: deque[Tensor] = deque(maxlen=self.frames)
-
-    def take(self, frames: Tensor) -> None:
-        """See `Method.take`."""
-        self._window.append(frames.to(self.device))
-
-    def answer(self) -> Tensor:
-        """See `Method.answer`."""
-        rgb = torch.stack(list(self._window), dim=1).flatten(0, 1)
+    def _answer(self) -> Tensor:
+        rgb = self._stacked().flatten(0, 1)
         logits = []
         for head in self.heads.values():
             tokens = self.backbone.encode(rgb).unflatten(0, (self.cameras, self.frames))

@@ -14,7 +14,7 @@ from step_ros.probes import Head, HeadConfig, ProbeConfig
 BACKBONES = {"vits14": (384, 12, 6), "vitb14": (768, 12, 12), "vitl14": (1024, 24, 16)}
 """DINOv2 at 224 x 224: D, layers, attention heads."""
 
-CLASSES = 20
+NUM_CLASSES = 20
 """K, for every task."""
 
 _CHANNELS_A_HEAD = 64
@@ -59,9 +59,9 @@ def random_backbone(name: str, folder: Path, device: torch.device) -> Backbone:
 
 
 def random_heads(backbone: Backbone, tasks: int, frames: int) -> dict[str, Head]:
-    """STEP heads on a backbone's tokens, by task, each with `CLASSES` labels."""
+    """STEP heads on a backbone's tokens, by task, each with `NUM_CLASSES` labels."""
     torch.manual_seed(1)
-    labels = tuple(f"label_{index}" for index in range(CLASSES))
+    labels = tuple(f"label_{index}" for index in range(NUM_CLASSES))
     probe = ProbeConfig(backbone.dim, max(1, backbone.dim // _CHANNELS_A_HEAD))
     heads = {}
     for index in range(tasks):

@@ -29,7 +29,7 @@ _MOST_UPDATES_A_ROUND = 8
 
 
 class Measured(Protocol):
-    """What can be measured."""
+    """What can be measured: `Method` and `VideoModel`."""
 
     device: torch.device
     """Where it runs."""
@@ -48,14 +48,14 @@ class Measured(Protocol):
         """What can be done before the next frames come."""
 
     def flops(self) -> int:
-        """Of an update."""
+        """Floating-point operations of an update's matrix products."""
 
     def bytes_moved(self) -> int:
-        """Of an update, at least."""
+        """Bytes that an update has to read at least."""
 
     @property
     def heads_memory_bytes(self) -> int:
-        """What streaming heads keep."""
+        """Bytes that streaming heads keep; 0 where there are none."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from step_ros.benchmark.row import Row
 
 @dataclass(frozen=True)
 class Target:
-    """One of them."""
+    """What a machine was to reach, and whether it does."""
 
     what: str
     """In words."""

@@ -14,7 +14,7 @@ from step_ros.backbones import Backbone
 from step_ros.backbones.engines.engine import EngineError, precision_name
 from step_ros.backbones.engines.openvino import compile_program
 from step_ros.benchmark.flops import count_flops, on_no_device
-from step_ros.benchmark.models import CLASSES
+from step_ros.benchmark.models import NUM_CLASSES
 
 VIDEO_MODELS: Mapping[str, tuple[str, str]] = {
     "VideoMAE": ("VideoMAEConfig", "VideoMAEForVideoClassification"),
@@ -42,7 +42,7 @@ class VideoModel:
         self.device, self._preprocess = backbone.device, backbone.preprocess
         config_class, model_class = (getattr(transformers, each) for each in VIDEO_MODELS[name])
         torch.manual_seed(0)
-        config = config_class(num_frames=frames, image_size=224, num_labels=CLASSES)
+        config = config_class(num_frames=frames, image_size=224, num_labels=NUM_CLASSES)
         self._network = model_class(config).eval().requires_grad_(False).to(backbone.device)
         self._window: deque[Tensor] = deque(maxlen=frames)
         self._example = torch.zeros(1, frames, 3, *backbone.image_size, device=backbone.device)

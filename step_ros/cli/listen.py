@@ -44,11 +44,12 @@ def listen(
     try:
         from step_ros.ros.listen import listen_until_stopped
         from step_ros.ros.live_run import ListenOptions
+        from step_ros.runs.writers.optional import optional_writers
     except ImportError as error:
         raise SystemExit(
             f"step-ros listen: there is no {error.name}; source a ROS 2 installation first"
         ) from error
-    also = [name for name, wanted in (("video", video), ("rerun", rerun)) if wanted]
+    also = optional_writers(video, rerun)
     with warnings_shown(Console(stderr=True)):
         options = ListenOptions(truth, truth_csv, images)
         raise SystemExit(listen_until_stopped(node, out, options, also, seconds, start_timeout))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # at run time when it is needed: torch takes seconds to impor
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class NodeOptions:
     """What the node is given; where nothing is said, what its parameter file says."""
 
     params_file: Path | None = None
@@ -34,7 +34,7 @@ class Pipeline:
     """Where the models run."""
 
 
-DEFAULT_PIPELINE = Pipeline()
+AS_THE_FILE_SAYS = NodeOptions()
 
 
 def replay(
@@ -46,7 +46,7 @@ def replay(
     rate: float = 0.0,
     video: bool = False,
     rerun: bool = False,
-    pipeline: Annotated[Pipeline, tyro.conf.arg(name="")] = DEFAULT_PIPELINE,
+    node_options: Annotated[NodeOptions, tyro.conf.arg(name="")] = AS_THE_FILE_SAYS,
 ) -> None:
     """Replay a recording through the same pipeline as the node's, and judge what it says.
 
@@ -65,13 +65,12 @@ def replay(
         rate: seconds of the recording a second, 1 for real time; 0 for as fast as can be.
         video: draw an annotated video as well, annotated.mp4.
         rerun: log to a Rerun recording as well, replay.rrd.
-        pipeline: the node's parameters.
+        node_options: the node's parameters.
     """
     console = Console(stderr=True)
     try:
         with warnings_shown(console):
-            also = [name for name, wanted in (("video", video), ("rerun", rerun)) if wanted]
-            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, also, pipeline)
+            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, (video, rerun), node_options)
     except (OSError, ValueError, RuntimeError) as error:
         # What bags, models, truth and parameter files that cannot be used raise.
         raise SystemExit(f"step-ros replay: {error}") from error
@@ -84,25 +83,19 @@ def _replay(
     image_topics: tuple[str, ...],
     truth: tuple[str, Path | None],
     rate: float,
-    also: list[str],
-    pipeline: Pipeline,
+    video_and_rerun: tuple[bool, bool],
+    node_options: NodeOptions,
 ) -> None:
     from step_ros.runs.metrics_table import metrics_table
-    from step_ros.runs.recorder import MakeWriter
     from step_ros.runs.replay import choose_image_topics
     from step_ros.runs.replay_run import TruthSource, replay_to_run
     from step_ros.runs.settings import read_settings
-    from step_ros.runs.writers.rerun import RunRerun
-    from step_ros.runs.writers.video import RunVideo
+    from step_ros.runs.writers.optional import optional_writers
 
-    files: dict[str, tuple[str, MakeWriter]] = {
-        "video": ("annotated.mp4", RunVideo),
-        "rerun": ("replay.rrd", RunRerun),
-    }
     if rate < 0:
         raise ValueError(f"--rate must not be negative, got {rate}")
-    changes = {name: value for name, value in vars(pipeline).items() if name != "params_file"}
-    settings = read_settings(pipeline.params_file, **changes)
+    changes = {name: value for name, value in vars(node_options).items() if name != "params_file"}
+    settings = read_settings(node_options.params_file, **changes)
     topics = choose_image_topics(bag, image_topics, settings)
     console.print(f"loading {', '.join(settings.models)}", highlight=False)
     perceiver = settings.load()
@@ -113,7 +106,7 @@ def _replay(
             metrics = replay_to_run(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),
                 rate=rate,
-                also=dict(files[name] for name in also),
+                also=optional_writers(*video_and_rerun),
                 on_update=lambda replay, update: progress.show(replay),  # noqa: B023  # only in this turn
             )
             progress.finish()

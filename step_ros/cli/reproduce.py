@@ -94,7 +94,7 @@ def reproduce(
         )
         return
     from step_ros.paper.row_tables import brief, class_by_class, cost_columns, table_rows
-    from step_ros.paper.rows import METHODS, ROWS, run_rows
+    from step_ros.paper.rows import ROWS, TRAINED_METHODS, run_rows
     from step_ros.scores.tables import markdown_table, terminal_table
     from step_ros.training.datasets import ClipsError
     from step_ros.training.extract import ExtractOptions
@@ -108,7 +108,7 @@ def reproduce(
         raise ClipsError(f"{table} has no row {', '.join(unknown)}; it has {', '.join(ROWS[table])}")
     methods = rows or ROWS[table]
     opened = {path.resolve().name: open_store(path) for path in store}
-    adapted = any("adapter" in METHODS[method] for method in ROWS[table])
+    adapted = any("adapter" in TRAINED_METHODS[method] for method in ROWS[table])
     sampling = ExtractOptions(ClipSampling(frames, trim), views, dtype="uint8" if adapted else "float16")
     for entry in data:
         name, path = _named(entry)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Rgb = npt.NDArray[np.uint8]
+"""Pixels: uint8 (H, W, 3) in the order red, green, blue."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -21,11 +24,10 @@ class Frame:
     stamp_ns: int
     """When the image was taken, in nanoseconds of the clock that stamped it."""
 
-    rgb: npt.NDArray[np.uint8]
+    rgb: Rgb
     """The pixels: uint8 (H, W, 3) in the order red, green, blue; H and W at least 1."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         if not isinstance(self.stamp_ns, int) or isinstance(self.stamp_ns, bool):
             raise ValueError(
                 f"stamp_ns must be an int in nanoseconds, got {self.stamp_ns!r} "

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from step_ros.frames.frame import Rgb
 from step_ros.frames.image_error import ImageError
 from step_ros.frames.image_header import check_whole, read_image_header
 from step_ros.frames.pixels import BAYER_CODES, CONVERTERS, RawImage, demosaic, to_8_bit
-
-RGB = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000
 """Images of more pixels than this are refused unless the caller asks otherwise: 8000 x 8000."""
@@ -58,7 +57,7 @@ class CompressedImageMessage(Protocol):
         """The JPEG or PNG file: anything with the buffer protocol."""
 
 
-def decode_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> RGB:
+def decode_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Decode a sensor_msgs/Image.
 
     Every encoding of sensor_msgs/image_encodings that carries colour or grey is understood: rgb, bgr, rgba,
@@ -100,7 +99,7 @@ def decode_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> RGB:
     )
 
 
-def decode_compressed_image(message: CompressedImageMessage, *, max_pixels: int = MAX_PIXELS) -> RGB:
+def decode_compressed_image(message: CompressedImageMessage, *, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Decode a sensor_msgs/CompressedImage that holds a JPEG or a PNG.
 
     The size is read from the file's header first, so that a small message cannot ask for a huge image.

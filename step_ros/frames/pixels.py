@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from step_ros.frames.frame import Rgb
 from step_ros.frames.image_error import ImageError
 
 Bytes = npt.NDArray[np.uint8]
-RGB = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[Any]
 
 
@@ -70,9 +70,9 @@ class RawImage:
         return self.data[start:end].reshape(height, step)[:, :row_bytes]
 
 
-def to_8_bit(pixels: Pixels) -> RGB:
+def to_8_bit(pixels: Pixels) -> Rgb:
     """Scale 16 bit pixels by 255/65535, rounding to the nearest; 8 bit pixels are returned as they are."""
-    return cast(RGB, cv2.convertScaleAbs(pixels, alpha=255 / 65535) if pixels.dtype == np.uint16 else pixels)
+    return cast(Rgb, cv2.convertScaleAbs(pixels, alpha=255 / 65535) if pixels.dtype == np.uint16 else pixels)
 
 
 def demosaic(mosaic: Pixels, code: int) -> Pixels:
@@ -85,7 +85,7 @@ def demosaic(mosaic: Pixels, code: int) -> Pixels:
     return np.ascontiguousarray(cv2.cvtColor(framed, code)[2:-2, 2:-2])
 
 
-def _channels(image: RawImage, *, channels: int, bits: int, code: int | None) -> RGB:
+def _channels(image: RawImage, *, channels: int, bits: int, code: int | None) -> Rgb:
     """Interleaved channels of 8 or 16 bit; ``code`` is OpenCV's conversion to RGB, None for RGB itself."""
     pixels: Pixels = image.rows(image.width * channels * bits // 8)
     if bits == 16:
@@ -94,7 +94,7 @@ def _channels(image: RawImage, *, channels: int, bits: int, code: int | None) ->
     return to_8_bit(cv2.cvtColor(pixels, code) if code is not None else pixels.copy())
 
 
-def _bayer(image: RawImage, *, bits: int, code: int) -> RGB:
+def _bayer(image: RawImage, *, bits: int, code: int) -> Rgb:
     """A mosaic of one 8 or 16 bit value a pixel."""
     pixels: Pixels = image.rows(image.width * bits // 8)
     if bits == 16:
@@ -102,14 +102,14 @@ def _bayer(image: RawImage, *, bits: int, code: int) -> RGB:
     return to_8_bit(demosaic(pixels, code))
 
 
-def _yuv_422(image: RawImage, *, code: int) -> RGB:
+def _yuv_422(image: RawImage, *, code: int) -> Rgb:
     """Groups of four bytes, each of which is two pixels that share their chroma."""
     even_width = image.width + image.width % 2
     pairs = image.rows(2 * even_width).reshape(image.height, even_width, 2)
-    return np.ascontiguousarray(cast(RGB, cv2.cvtColor(pairs, code))[:, : image.width])
+    return np.ascontiguousarray(cast(Rgb, cv2.cvtColor(pairs, code))[:, : image.width])
 
 
-def _yuv_420(image: RawImage, *, code: int) -> RGB:
+def _yuv_420(image: RawImage, *, code: int) -> Rgb:
     """A plane of luma, and one of interleaved chroma with half its rows and half its columns (rounded up)."""
     height, width = image.height, image.width
     chroma_height, chroma_width = (height + 1) // 2, (width + 1) // 2
@@ -119,10 +119,10 @@ def _yuv_420(image: RawImage, *, code: int) -> RGB:
     # OpenCV wants even sizes.
     even_luma = cv2.copyMakeBorder(luma, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     rgb = cv2.cvtColorTwoPlane(even_luma, chroma.reshape(chroma_height, chroma_width, 2), code)
-    return np.ascontiguousarray(cast(RGB, rgb)[:height, :width])
+    return np.ascontiguousarray(cast(Rgb, rgb)[:height, :width])
 
 
-def _yuv_444(image: RawImage) -> RGB:
+def _yuv_444(image: RawImage) -> Rgb:
     """NV24: a plane of luma, and one of interleaved chroma with a pair for each pixel."""
     height, width = image.height, image.width
     luma, chroma = _planes(image, chroma_height=height, chroma_row_bytes=2 * width, chroma_steps=2)
@@ -132,7 +132,7 @@ def _yuv_444(image: RawImage) -> RGB:
     pairs[..., 0] = luma[..., None]
     pairs[..., 1] = chroma.reshape(height, width, 2)
     rgb = cv2.cvtColor(pairs.reshape(height, 2 * width, 2), cv2.COLOR_YUV2RGB_YUYV)
-    return np.ascontiguousarray(cast(RGB, rgb)[:, ::2])
+    return np.ascontiguousarray(cast(Rgb, rgb)[:, ::2])
 
 
 def _planes(
@@ -175,7 +175,7 @@ BAYER_CODES: dict[str, int] = {
 }
 """OpenCV's conversion to RGB of each Bayer encoding."""
 
-CONVERTERS: dict[str, Callable[[RawImage], RGB]] = {
+CONVERTERS: dict[str, Callable[[RawImage], Rgb]] = {
     "rgb8": partial(_channels, channels=3, bits=8, code=None),
     "bgr8": partial(_channels, channels=3, bits=8, code=cv2.COLOR_BGR2RGB),
     "rgba8": partial(_channels, channels=4, bits=8, code=cv2.COLOR_RGBA2RGB),

@@ -63,7 +63,7 @@ def judge_heads(
         JudgeError: there are no heads, or they and the clips do not go together.
         SplitError: there are no clips.
     """
-    heads = load_heads(folder)
+    heads = heads_below(folder)
     clips = clips_to_judge(store, folder, heads, split, hold_out, console)
     encoder = None
     if store.holds_pixels:
@@ -73,7 +73,7 @@ def judge_heads(
     return JudgedHeads(judgements, beside)
 
 
-def load_heads(folder: Path) -> dict[str, Head]:
+def heads_below(folder: Path) -> dict[str, Head]:
     """The heads in the folders below one, by task; a backbone beside them is passed by.
 
     Raises:

@@ -8,9 +8,6 @@ from typing import Any
 
 import yaml
 
-REPRODUCIBLE = tuple(f"table{number}" for number in range(1, 11) if number != 5)
-"""Tables that `step-ros reproduce` runs rows of; of table V it counts and times the cost."""
-
 
 @dataclass(frozen=True)
 class PublishedTable:

@@ -20,7 +20,7 @@ from step_ros.training.judge import Judgement, judge
 from step_ros.training.splits import split_clips
 from step_ros.training.store import TokenStore
 
-METHODS: Mapping[str, Mapping[str, Any]] = {
+TRAINED_METHODS: Mapping[str, Mapping[str, Any]] = {
     "linear": {"probe": "linear"},
     "attentive": {"probe": "attentive"},
     "self_attention": {"probe": "self_attention"},
@@ -63,7 +63,7 @@ ROWS: Mapping[str, tuple[str, ...]] = {
         "self-attention with temporal PE",
         "step",
     ),
-    "all": tuple(name for name, differs in METHODS.items() if "adapter" not in differs),
+    "all": tuple(name for name, differs in TRAINED_METHODS.items() if "adapter" not in differs),
 }
 """The rows of each table that can be run; "peft" are all adapters beside probes, on a store of pixels."""
 
@@ -127,7 +127,7 @@ def run_rows(
     Args:
         store: whose clips.
         task: what heads answer.
-        methods: names in `METHODS`.
+        methods: names in `TRAINED_METHODS`.
         options: how all of them are fitted, but for what makes the method.
         seeds: how many runs, from seed 0 on.
         rotate: groups to hold out, one after the other; by default the store's own split is used.
@@ -138,9 +138,9 @@ def run_rows(
     Raises:
         ValueError: a method is unknown, or there are no clips to judge.
     """
-    unknown = [method for method in methods if method not in METHODS]
+    unknown = [method for method in methods if method not in TRAINED_METHODS]
     if unknown:
-        raise ValueError(f"unknown methods {', '.join(unknown)}; known are {', '.join(METHODS)}")
+        raise ValueError(f"unknown methods {', '.join(unknown)}; known are {', '.join(TRAINED_METHODS)}")
     console = console or Console()
     results = []
     for method in methods:
@@ -177,7 +177,7 @@ def run_rows(
 
 def _as(method: str, options: FitOptions) -> FitOptions:
     """Options that make a method; its adapter is as `options` have it, with a text side if it has one."""
-    differs = dict(METHODS[method])
+    differs = dict(TRAINED_METHODS[method])
     kind = differs.pop("adapter", "")
     adapter = replace(options.adapter, kind=kind, text=options.adapter.text if kind in NAME_READERS else "")
     return replace(options, **differs, adapter=adapter)

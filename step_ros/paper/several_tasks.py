@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from step_ros.backbones.vision_tower import VisionTower, describe_tower
 from step_ros.benchmark.flops import count_flops
-from step_ros.benchmark.models import BACKBONES, CLASSES
+from step_ros.benchmark.models import BACKBONES, NUM_CLASSES
 from step_ros.paper.adapters import ALL_ADAPTERS
 from step_ros.peft import AdaptedTower, AdapterConfig
 from step_ros.probes import StepProbe
 from step_ros.probes.linear import LinearProbe
 
-METHODS: Mapping[str, tuple[str | None, str]] = {
+COSTED_METHODS: Mapping[str, tuple[str | None, str]] = {
     "STEP": (None, "step"),
     "VPT": ("vpt_deep", "linear"),
     "AdaptFormer": ("adaptformer", "linear"),
@@ -94,7 +94,7 @@ def count(size: str = "vitb14", frames: int = 16) -> list[MethodCost]:
     with torch.device("meta"):
         pixels = torch.empty(1, frames, 3, _IMAGE, _IMAGE)
         tower = _tower(size)
-        return [_counted(name, tower, pixels) for name in METHODS]
+        return [_counted(name, tower, pixels) for name in COSTED_METHODS]
 
 
 def measure(
@@ -124,8 +124,8 @@ def measure(
     tower = _tower(size)
     tower.network.to(device)
     pixels = torch.randn(1, frames, 3, _IMAGE, _IMAGE, device=device)
-    parts = {name: _parts(name, tower, frames, device) for name in METHODS}
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in METHODS}
+    parts = {name: _parts(name, tower, frames, device) for name in COSTED_METHODS}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in COSTED_METHODS}
     for round_ in range(rounds + 1):
         for name, (encode, head) in parts.items():
             report(f"{name}, {'warming up' if round_ == 0 else f'round {round_} of {rounds}'}")
@@ -142,7 +142,7 @@ def _with_times(cost: MethodCost, times: list[tuple[float, float]]) -> MethodCos
 
 
 def _counted(name: str, tower: VisionTower, pixels: Tensor) -> MethodCost:
-    kind, _ = METHODS[name]
+    kind, _ = COSTED_METHODS[name]
     frames = pixels.shape[1]
     encode, head = _parts(name, tower, frames, "meta")
     tokens = encode(pixels)
@@ -166,12 +166,12 @@ def _parts(
     name: str, tower: VisionTower, frames: int, device: str
 ) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
     """What makes tokens (1, T, P, D) of windows, and a head on them."""
-    kind, probe = METHODS[name]
+    kind, probe = COSTED_METHODS[name]
     heads = max(1, tower.dim // 64)
     head: nn.Module = (
-        StepProbe(tower.dim, frames, CLASSES, heads)
+        StepProbe(tower.dim, frames, NUM_CLASSES, heads)
         if probe == "step"
-        else LinearProbe(tower.dim, frames, CLASSES)
+        else LinearProbe(tower.dim, frames, NUM_CLASSES)
     )
     head.to(device)
     if kind is None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Rgb = NDArray[np.uint8]
+from step_ros.frames.frame import Rgb
 
 _LEAST_OPACITY, _MOST_OPACITY = 0.25, 0.75
 

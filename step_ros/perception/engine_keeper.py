@@ -15,7 +15,7 @@ from step_ros.backbones import Backbone, select_engine
 from step_ros.backbones.engines import ENGINE_NAMES, EngineError, EngineSelection
 from step_ros.backbones.engines.eager import EagerEngine
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 PATIENCE = 3
 """Passes in a row that an engine may fail in before it is replaced."""
@@ -125,7 +125,7 @@ class EngineKeeper:
             self._backbone.engine = EngineSelection(eager, {**failed.refused, failed.name: cause})
             if candidates:
                 self._trouble += f"; eager runs while {candidates[0]} is built"
-            _LOG.error("%s", self._trouble)
+            _log.error("%s", self._trouble)
         if candidates:
             build = threading.Thread(target=self._build, args=(turn, candidates), name="engine", daemon=True)
             build.start()
@@ -145,18 +145,18 @@ class EngineKeeper:
             try:
                 selection = select_engine(self._backbone.encoder, name)
             except EngineError as error:
-                _LOG.warning("%s", error)
+                _log.warning("%s", error)
                 continue
             except Exception as error:  # what builds engines raises what it likes
-                _LOG.error("engine %s cannot be built again: %s: %s", name, type(error).__name__, error)
+                _log.error("engine %s cannot be built again: %s: %s", name, type(error).__name__, error)
                 continue
             with self._lock:
                 if turn == self._turn and not self._closed:
                     self._backbone.engine = selection
                     self._trouble = ""
-                    _LOG.warning("%s runs the backbone from here on", selection)
+                    _log.warning("%s runs the backbone from here on", selection)
             return
         with self._lock:
             if turn == self._turn:
                 self._trouble = ""
-                _LOG.warning("no other engine can be had: eager runs the backbone from here on")
+                _log.warning("no other engine can be had: eager runs the backbone from here on")

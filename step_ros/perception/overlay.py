@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from step_ros.frames.frame import Rgb
 from step_ros.perception.prediction import Perception, Prediction
-
-Rgb = NDArray[np.uint8]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 21  # pixels of a capital letter at scale 1

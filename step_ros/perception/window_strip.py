@@ -6,9 +6,8 @@ from collections import deque
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Rgb = NDArray[np.uint8]
+from step_ros.frames.frame import Rgb
 
 THUMBNAIL_WIDTH = 96
 """Pixels; a strip is drawn smaller than that."""

@@ -26,7 +26,7 @@ from step_ros.perception.prepared_heads import PreparedHeads
 
 __all__ = ["Latency", "PerceptionWorker"]
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 HANG_SECONDS = 10.0
 """A step that takes longer hangs. The slowest honest one is an engine's first pass for a new batch size."""
@@ -405,7 +405,7 @@ class PerceptionWorker:
         message = f"{type(error).__name__}: {error}"
         if stream.errors.get(kind) != message:  # one that comes with every frame must not flood the log
             word = kind.value if isinstance(kind, LostUpdate) else kind.word
-            _LOG.error("%s: %s", word, message, exc_info=error)
+            _log.error("%s: %s", word, message, exc_info=error)
         stream.errors[kind] = message
         if isinstance(kind, LostUpdate):  # the other is a frame's fate, settled as the frame is
             stream.lost_updates[kind] += 1
@@ -435,7 +435,7 @@ class PerceptionWorker:
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()] + [self._thread]
         self._busy, self._step = False, None
         message = f"the {step} did not answer within {seconds:.1f} s"
-        _LOG.error("hang: %s; perception goes on in a new thread, with empty windows", message)
+        _log.error("hang: %s; perception goes on in a new thread, with empty windows", message)
         for stream in self._streams.values():
             stream.ledger.settle(Inference.INFERENCE_ERROR, stream.encoding)
             stream.encoding = 0

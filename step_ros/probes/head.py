@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.backbones.model_folder import ModelFolderError, model_folder
+from step_ros.backbones.size_check import WEIGHTS_FILE
 from step_ros.probes.attentive import AttentiveProbe
 from step_ros.probes.head_config import HeadConfig, HeadError
 from step_ros.probes.linear import LinearProbe
@@ -25,7 +26,6 @@ from step_ros.probes.step_options import StepOptions
 from step_ros.probes.weights_file import read_weights
 
 CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 
 
 class Head(nn.Module, PyTorchModelHubMixin):
@@ -139,7 +139,7 @@ class Head(nn.Module, PyTorchModelHubMixin):
             )
         except ModelFolderError as error:
             raise HeadError(f"head {error}") from error
-        config = read_config(folder / CONFIG_FILE)
+        config = _read_config(folder / CONFIG_FILE)
         with torch.device("meta"):  # shapes without memory
             head = cls(config)
         expected = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
@@ -188,7 +188,7 @@ def make_probe(config: HeadConfig) -> Probe:
     return StepAblation(dim, frames, config.token_pooling().num_tokens, classes, heads, options)
 
 
-def read_config(path: Path) -> HeadConfig:
+def _read_config(path: Path) -> HeadConfig:
     """Read a head's config.json.
 
     Raises:

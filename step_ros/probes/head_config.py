@@ -26,7 +26,7 @@ _TEMPERATURES = (1e-6, 1e6)
 _TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
-T = TypeVar("T")
+Record = TypeVar("Record")
 
 
 class HeadError(ValueError):
@@ -179,7 +179,7 @@ class HeadConfig:
         return _build(cls, "the config", values)
 
 
-def _build(cls: type[T], where: str, content: object) -> T:
+def _build(cls: type[Record], where: str, content: object) -> Record:
     """A dataclass from a JSON object, with errors that name the place."""
     values = _as_mapping(where, content)
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]  # every caller passes a dataclass

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from step_ros.frames.frame import Rgb
 from step_ros.perception.attention_overlay import draw_attention, scaled_attention
-from step_ros.report.second_look import AttentionExample, Rgb
+from step_ros.report.second_look import AttentionExample
 
 _GAP = 6  # pixels
 

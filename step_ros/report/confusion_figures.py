@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from step_ros.report import svg
 from step_ros.report.scored import Scored, words
 
-PAIRS_A_ROW = 4
+_PAIRS_A_ROW = 4
 
 
-def confusion_matrix(scored: Scored) -> str:
+def confusion_figure(scored: Scored) -> str:
     """Rows are the true labels that occur, columns what was said; shares of each row.
 
     Partners stand next to each other, and squares on a partner's column have the partner's colour.
@@ -39,7 +39,7 @@ def confusion_matrix(scored: Scored) -> str:
         axes.set_ylabel("true")
         return svg.to_svg(
             figure,
-            f"Confusion matrix of {words(scored.task)}: {_spoken(scored, counts)}",
+            f"Confusion matrix of {words(scored.task)}: {_spoken(counts)}",
         )
 
 
@@ -50,7 +50,7 @@ def pair_matrices(scored: Scored) -> str | None:
     pairs = [(a, b) for a, b in scored.pairs if counts[index[a]].sum() + counts[index[b]].sum()]
     if not pairs:
         return None
-    columns = min(PAIRS_A_ROW, len(pairs))
+    columns = min(_PAIRS_A_ROW, len(pairs))
     lines = -(-len(pairs) // columns)
     spoken = []
     with svg.figure(2.5 * columns, 1.75 * lines) as figure:
@@ -110,7 +110,7 @@ def _name_axes(axes: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
         spine.set_visible(False)
 
 
-def _spoken(scored: Scored, counts: NDArray[np.int64]) -> str:
+def _spoken(counts: NDArray[np.int64]) -> str:
     total = counts.sum()
     share = np.trace(counts) / total if total else 0.0
     return f"{share:.0%} of {total} updates on the diagonal. The table of classes has the figures."

@@ -23,8 +23,6 @@ class Cost:
     """A window through each task's head, as a plain module."""
     parameters: dict[str, int]
     """Of each head: what was trained."""
-    backbone_parameters: int
-    """Frozen."""
 
     def shared(self, tasks: int) -> float:
         """One backbone for the first so many tasks."""
@@ -46,7 +44,6 @@ def measure_cost(perceiver: Perceiver) -> Cost:
         backbone=clip.num_frames * _flops(lambda: backbone.tower.tokens(pixels)),
         heads={task: _flops(lambda head=head: head(tokens)) for task, head in perceiver.heads.items()},
         parameters={task: _parameters(head) for task, head in perceiver.heads.items()},
-        backbone_parameters=_parameters(backbone.network),
     )
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from step_ros.report import svg
 from step_ros.report.scored import Scored, words
 from step_ros.report.second_look import PairEmbeddings
+from step_ros.scores.probabilities import Floats
 from step_ros.scores.timeline import TruthTimeline
 
-Floats = NDArray[np.floating[Any]]
-
-PAIRS_A_ROW = 3
+_PAIRS_A_ROW = 3
 _BIN_SECONDS = 0.2
 _LONGEST_SECONDS = 6.0
 
@@ -29,7 +26,7 @@ def confusion_in_time(scored: Scored, truth: TruthTimeline) -> str | None:
     shown = [label for pair in scored.pairs for label in pair if (scored.true == index[label]).any()]
     if not shown:
         return None
-    columns = min(PAIRS_A_ROW, len(shown))
+    columns = min(_PAIRS_A_ROW, len(shown))
     lines = -(-len(shown) // columns)
     with svg.figure(2.7 * columns, 1.7 * lines + 0.3) as figure:
         grid = figure.subplots(lines, columns, squeeze=False, sharey=True)

@@ -14,14 +14,14 @@ import jinja2
 from step_ros.frames import BagError
 from step_ros.perception import Perceiver
 from step_ros.report.attention_pictures import attention_rows
-from step_ros.report.confusion_figures import confusion_matrix, pair_matrices
+from step_ros.report.confusion_figures import confusion_figure, pair_matrices
 from step_ros.report.cost import Cost, cost_figure, measure_cost
 from step_ros.report.distribution_figures import latency_histogram, reliability_diagram
 from step_ros.report.pair_figures import confusion_in_time, tsne_maps
 from step_ros.report.scored import scored, words
 from step_ros.report.second_look import SecondLook, jpeg, look_again
 from step_ros.report.tables import (
-    LIVE,
+    SCORES,
     Table,
     accuracy_table,
     all_tables,
@@ -181,7 +181,7 @@ def _tiles(run: Run, metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value and what it means of the figures on top."""
     pace = described(PaceScores)
     tiles = [
-        (words(task), LIVE["accuracy"].text_with_unit(scores["accuracy"]), LIVE["accuracy"].doc)
+        (words(task), SCORES["accuracy"].text_with_unit(scores["accuracy"]), SCORES["accuracy"].doc)
         for task, scores in metrics["tasks"].items()
     ]
     tiles += [
@@ -241,7 +241,7 @@ def _sections(run: Run, metrics: dict[str, Any], look: SecondLook, cost: Cost | 
             "What is taken for what",
             "Rows are true, columns are said; numbers are per cent of a row. Blue is right, orange is the "
             "nearly symmetric partner, grey anything else.",
-            figures=[confusion_matrix(task) for task in tasks],
+            figures=[confusion_figure(task) for task in tasks],
         ),
         Section(
             "pairs",

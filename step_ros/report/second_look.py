@@ -14,6 +14,7 @@ from torch import Tensor
 
 from step_ros.backbones.cls_attention import cls_attention
 from step_ros.frames import RecordedFrame, read_bag_frames
+from step_ros.frames.frame import Rgb
 from step_ros.perception import Perceiver, WindowPass
 from step_ros.probes import HeadError
 from step_ros.probes.attention_map import attention_map
@@ -21,8 +22,6 @@ from step_ros.runs.ahead import ahead
 from step_ros.runs.encoded_frames import BATCH, encoded_frames
 from step_ros.runs.run import Run
 from step_ros.scores.timeline import Segment
-
-Rgb = NDArray[np.uint8]
 
 FILM_WIDTH = 320
 """Pixels of a film frame."""

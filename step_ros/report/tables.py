@@ -17,7 +17,7 @@ from step_ros.scores.pace import PaceScores
 from step_ros.scores.score import NOTHING, Scores, described, percent, score_rows, value_at
 from step_ros.scores.updates import onset_delays_s, onset_scores
 
-LIVE = described(LiveScores)
+SCORES = described(LiveScores)
 """The scores of a task, by key in metrics.json."""
 
 
@@ -44,7 +44,7 @@ def accuracy_table(metrics: dict[str, Any], cost: Cost | None) -> Table:
     rows = [
         (
             words(task),
-            *(LIVE[key].text(value_at(scores, key)) for key in clips + live),
+            *(SCORES[key].text(value_at(scores, key)) for key in clips + live),
             f"{cost.backbone + cost.heads[task]:.2f}" if cost else NOTHING,
             f"{cost.parameters[task] / 1e6:.2f}" if cost else NOTHING,
         )
@@ -53,7 +53,9 @@ def accuracy_table(metrics: dict[str, Any], cost: Cost | None) -> Table:
     return Table(
         "Nearly symmetric and other actions (Table I)",
         (
-            *("task", *(LIVE[key].title for key in clips), *(f"live: {LIVE[key].title}" for key in live)),
+            "task",
+            *(SCORES[key].title for key in clips),
+            *(f"live: {SCORES[key].title}" for key in live),
             *("GFLOPs", "parameters (M)"),
         ),
         rows,
@@ -65,7 +67,7 @@ def accuracy_table(metrics: dict[str, Any], cost: Cost | None) -> Table:
 def order_table(metrics: dict[str, Any]) -> Table | None:
     """Table II: clips forwards and backwards; None where no clip was judged."""
     forwards, backwards, turned = (
-        LIVE[f"clips.{name}"] for name in ("top1", "reversed_top1", "reversed_to_partner")
+        SCORES[f"clips.{name}"] for name in ("top1", "reversed_top1", "reversed_to_partner")
     )
     rows = [
         (
@@ -122,7 +124,7 @@ def class_table(run: Run, scored: Scored) -> Table:
     idle = [scored.idle] if scored.idle else []
     counts = scored.confusion()
     updates, truth = run.updates_of(scored.task), run.truth[scored.task]
-    shown, delay = described(LabelScores), LIVE["onsets.delay_s"]
+    shown, delay = described(LabelScores), SCORES["onsets.delay_s"]
     rows = []
     for index in np.flatnonzero(counts.sum(0) + counts.sum(1)).tolist():
         label = scored.labels[index]

@@ -31,7 +31,7 @@ from step_ros.ros.messages import stamp_of
 from step_ros.ros.processes.stop_signals import Stopped, StopSignals
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-LABEL_TYPES = ("vision_msgs/msg/Classification", "vision_msgs/msg/LabelInfo")
+LATCHED_TYPES = ("vision_msgs/msg/Classification", "vision_msgs/msg/LabelInfo")
 
 CLOCK_PERIOD = 0.01
 """Seconds between two messages on /clock."""
@@ -111,7 +111,7 @@ class BagPlayer(Node):
             reliable, latched = self._playback.reliable_images, False
         else:
             reliable = topic.reliable is not False
-            latched = topic.msgtype in LABEL_TYPES if topic.latched is None else topic.latched
+            latched = topic.msgtype in LATCHED_TYPES if topic.latched is None else topic.latched
         return QoSProfile(
             depth=100 if latched else 10,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,

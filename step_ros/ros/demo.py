@@ -32,10 +32,11 @@ from step_ros.ros.watch import Dashboard
 from step_ros.runs.metrics_table import metrics_table
 from step_ros.runs.parameters import PARAMETERS
 from step_ros.runs.run import Run, read_run
+from step_ros.runs.settings import NODE
 from step_ros.runs.writers.video import RunVideo
 from step_ros.shared_files import shared_folder
 
-NODE = "/perception"
+PERCEPTION_NODE = f"/{NODE}"
 START_TIMEOUT = 120.0
 """Seconds that the node may take to load its models: a hub model may have to be downloaded first."""
 
@@ -48,8 +49,8 @@ class DemoError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Scene:
-    """The recording to be played."""
+class CameraBag:
+    """A recording of one camera, to be played."""
 
     bag: Path
     """Where it is."""
@@ -63,7 +64,7 @@ class Scene:
     """From the first to the last."""
 
     @classmethod
-    def of(cls, bag: Path) -> Scene:
+    def of(cls, bag: Path) -> CameraBag:
         """Look into a bag.
 
         Raises:
@@ -91,13 +92,13 @@ class Performance:
     """The node and the player as processes, while somebody listens.
 
     Args:
-        scene: what is played.
+        recording: what is played.
         node: watches it.
         player: plays it, once it is listened to.
     """
 
-    def __init__(self, scene: Scene, node: ChildProcess, player: ChildProcess) -> None:
-        self._scene = scene
+    def __init__(self, recording: CameraBag, node: ChildProcess, player: ChildProcess) -> None:
+        self._recording = recording
         self._node = node
         self._player = player
         self._least_status = 0
@@ -122,13 +123,13 @@ class Performance:
             self._least_status = listener.status_count + 2  # the next one may have been on its way already
         values = listener.values()
         if listener.status_count >= self._least_status and values["waiting"] == "0":
-            if int(values["received"]) + int(values["lost_before_receipt"]) >= self._scene.images:
+            if int(values["received"]) + int(values["lost_before_receipt"]) >= self._recording.images:
                 return True
         return time.monotonic() > self._end
 
 
-def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -> dict[str, Any]:
-    """Play the scene into the node, listen, and keep the run and its page in `output`.
+def run_demo(recording: CameraBag, models: Sequence[str], backbone: str, output: Path) -> dict[str, Any]:
+    """Play a recording into the node, listen, and keep the run and its page in `output`.
 
     Returns:
         The metrics, as in ``output/metrics.json``.
@@ -138,15 +139,15 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
         DemoError: nothing was recognised, or frames are unaccounted for.
         ListenError: the node was not ready in time.
     """
-    _check_alone(scene.topic, f"{NODE}/{head_config(models[0]).task}")
+    _check_alone(recording.topic, f"{PERCEPTION_NODE}/{head_config(models[0]).task}")
     children: list[ChildProcess] = []
     try:
         # The player comes first: it waits, and the node knows what it offers before the first image.
-        player = _start_player(scene, output / "player.log")
+        player = _start_player(recording, output / "player.log")
         children.append(player)
-        node = ChildProcess("node", node_arguments(scene, models, backbone), output / "node.log")
+        node = ChildProcess("node", node_arguments(recording, models, backbone), output / "node.log")
         children.append(node)
-        performance = Performance(scene, node, player)
+        performance = Performance(recording, node, player)
         with Dashboard(whole_screen=False) as dashboard:
 
             def on_turn(listener: Listener) -> None:
@@ -154,7 +155,7 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
                 dashboard.show(listener)
 
             metrics = listen(
-                NODE,
+                PERCEPTION_NODE,
                 output,
                 ListenOptions(),
                 until=performance.is_over,
@@ -166,7 +167,7 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
     finally:
         for child in children:
             child.stop()
-    failures = shortcomings(read_run(output), scene.images)
+    failures = shortcomings(read_run(output), recording.images)
     if exit_code:
         failures.append(f"the node ended with exit code {exit_code}:\n{node.last_words()}")
     if failures:
@@ -174,12 +175,12 @@ def run_demo(scene: Scene, models: Sequence[str], backbone: str, output: Path) -
     return metrics
 
 
-def node_arguments(scene: Scene, models: Sequence[str], backbone: str) -> list[str]:
-    """The node's module and what it is given to watch a scene."""
-    base = scene.topic.removesuffix("/compressed") if scene.compressed else scene.topic
+def node_arguments(recording: CameraBag, models: Sequence[str], backbone: str) -> list[str]:
+    """The node's module and what it is given to watch a recording."""
+    base = recording.topic.removesuffix("/compressed") if recording.compressed else recording.topic
     parameters = {
         "models": f"[{', '.join(json.dumps(str(model)) for model in models)}]",
-        "image_transport": "compressed" if scene.compressed else "raw",
+        "image_transport": "compressed" if recording.compressed else "raw",
     }
     if backbone:
         parameters["backbone"] = backbone
@@ -213,14 +214,14 @@ def _recognised(run: Run, task: str) -> bool:
     return any(u.label != idle and u.label == truth.at(u.stamp_ns) for u in run.updates_of(task))
 
 
-def _start_player(scene: Scene, log: Path) -> ChildProcess:
+def _start_player(recording: CameraBag, log: Path) -> ChildProcess:
     # The node, and who records what it sees.
-    player = ["step_ros.ros.bag_player", str(scene.bag), "--wait-for-subscribers", "2"]
+    player = ["step_ros.ros.bag_player", str(recording.bag), "--wait-for-subscribers", "2"]
     return ChildProcess("bag player", player, log)
 
 
 def _check_alone(*topics: str) -> None:
-    """Make sure that nobody else plays a scene in this ROS domain: two truths would mix."""
+    """Make sure that nobody else plays a recording in this ROS domain: two truths would mix."""
     node = Node("step_ros_demo", start_parameter_services=False)
     try:
         time.sleep(1.0)  # for discovery
@@ -270,9 +271,9 @@ def main(args: list[str] | None = None) -> int:
     os.environ.update(process_environment(os.environ))
     with StopSignals() as signals:
         try:
-            scene = Scene.of(options.bag or shared_folder() / "bags" / "tabletop")
+            recording = CameraBag.of(options.bag or shared_folder() / "bags" / "tabletop")
             rclpy.init(args=arguments)
-            metrics = run_demo(scene, options.models, options.backbone, options.output)
+            metrics = run_demo(recording, options.models, options.backbone, options.output)
             signals.running()
             _say(read_run(options.output), metrics, options.output)
             print(f"page       {write_report(options.output)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import rclpy
@@ -24,7 +24,7 @@ def listen_until_stopped(
     node: str,
     out: Path,
     options: ListenOptions,
-    also: Sequence[str],
+    also: Mapping[str, MakeWriter],
     seconds: float,
     start_timeout: float,
 ) -> int:
@@ -34,7 +34,7 @@ def listen_until_stopped(
         node: its full name.
         out: folder to write to.
         options: what is kept.
-        also: ``video`` and ``rerun``.
+        also: further files by name, and what writes them.
         seconds: from the moment on at which the node is ready; 0 is until Ctrl-C.
         start_timeout: seconds that it may take until then.
 
@@ -61,7 +61,7 @@ def listen_until_stopped(
                     until=is_over,
                     start_timeout=start_timeout,
                     on_turn=dashboard.show,
-                    also=_writers(also),
+                    also=also,
                 )
         except Stopped:
             return 130
@@ -74,14 +74,3 @@ def listen_until_stopped(
     for folder, metrics in found.items():
         Console().print(metrics_table(metrics), f"{folder}", highlight=False)
     return 0
-
-
-def _writers(names: Sequence[str]) -> dict[str, MakeWriter]:
-    from step_ros.runs.writers.rerun import RunRerun
-    from step_ros.runs.writers.video import RunVideo
-
-    files: dict[str, tuple[str, MakeWriter]] = {
-        "video": ("annotated.mp4", RunVideo),
-        "rerun": ("replay.rrd", RunRerun),
-    }
-    return dict(files[name] for name in names)

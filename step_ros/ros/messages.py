@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass
 
-from step_ros.perception.overlay import Rgb
+from step_ros.frames.frame import Rgb
 
 _SECOND = 1_000_000_000
 

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 _END = object()
 
 
-def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
+def ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
     """The same items, up to `depth` of them made in advance; the thread ends with the iteration.
 
     Args:
@@ -46,7 +46,7 @@ def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
     thread.start()
     try:
         while (item := ready.get()) is not _END:
-            yield item  # type: ignore[misc]  # the queue also holds the end mark, which is no T
+            yield item  # type: ignore[misc]  # the queue also holds the end mark, which is no item
     finally:
         stopped.set()
         thread.join()

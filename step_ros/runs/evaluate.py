@@ -14,7 +14,7 @@ from step_ros.scores.pace import PaceScores
 
 @dataclass(frozen=True)
 class RunScores(PaceScores):
-    """Of a whole run."""
+    """What a whole run is scored by: its pace, and each task."""
 
     tasks: Mapping[str, LiveScores]
     """Of each task whose truth is known."""

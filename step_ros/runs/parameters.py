@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Value = bool | str | int | float | list[str]
+ParameterValue = bool | str | int | float | list[str]
 
 OF_EVERY_NODE = {"use_sim_time": bool, "start_type_description_service": bool}
 """Parameters that any ROS 2 node has, with their types; beside these, all that begin with `QOS_OVERRIDES`."""
@@ -32,11 +32,11 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter."""
+    """One parameter of the node: what it may be, and when it may change."""
 
     name: str
     """As users write it; dots nest in a YAML file."""
-    default: Value
+    default: ParameterValue
     """Its type is the parameter's type."""
     description: str
     """A sentence or two."""

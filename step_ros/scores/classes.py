@@ -68,7 +68,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class ClassReport:
-    """All of it."""
+    """How one head does, class by class, pair by pair, and threshold by threshold."""
 
     classes: list[ClassResult]
     pairs: list[PairResult]

@@ -19,7 +19,7 @@ _MINUTE_NS = 60_000_000_000
 
 @dataclass(frozen=True)
 class StableScores(Scores):
-    """Of the filtered label."""
+    """How right and how steady the filtered label is."""
 
     accuracy: Annotated[Value, Score("right", "%", "of the updates with a stable label")]
     coverage: Annotated[Value, Score("coverage", "%", "updates at which there is a stable label")]

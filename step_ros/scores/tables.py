@@ -38,14 +38,14 @@ def terminal_table(rows: Sequence[Sequence[str]], *, title: str = "") -> Table:
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """For documents."""
+    """Rows as Markdown, the first one as the header; ends with a line break."""
     lines = [" | ".join(row) for row in rows]
     lines.insert(1, " | ".join(["---", *["---:"] * (len(rows[0]) - 1)]))
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
 def csv_table(rows: Sequence[Sequence[str]]) -> str:
-    """For spreadsheets."""
+    """Rows as csv, with line feeds; quoted where need be."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -40,7 +40,7 @@ TEXTURE_SIZE = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Camera:
+class Viewpoint:
     """Place and target (3,) in metres, vertical field of view in degrees."""
 
     position: Vector
@@ -140,7 +140,7 @@ class Appearance:
         low, high = bands[int(self.rng.choice(len(bands), p=widths / widths.sum()))]
         return float(self.rng.uniform(low, high))
 
-    def _camera(self) -> Camera:
+    def _camera(self) -> Viewpoint:
         azimuth = np.radians(self._from(AZIMUTH[self.split]) * self.rng.choice([-1, 1]))
         elevation = np.radians(self._from(ELEVATION[self.split]))
         distance = self.rng.uniform(0.64, 0.76)
@@ -149,4 +149,4 @@ class Appearance:
         )
         flat = np.cos(elevation)
         offset = distance * vector(flat * np.sin(azimuth), -flat * np.cos(azimuth), np.sin(elevation))
-        return Camera(target + offset, target, float(self.rng.uniform(40, 46)))
+        return Viewpoint(target + offset, target, float(self.rng.uniform(40, 46)))

@@ -111,7 +111,7 @@ def _render_film(request: WorldRequest) -> list[dict[str, str]]:
     if not video.exists():
         with SceneRenderer(scene, appearance) as renderer:
             times = np.arange(0, scene.seconds, 1 / FRAMES_PER_SECOND)
-            write_video(video, [renderer.frame(t) for t in times], FRAMES_PER_SECOND)
+            _write_mpeg4(video, [renderer.frame(t) for t in times], FRAMES_PER_SECOND)
     return [
         {
             "video": f"videos/{video.name}",
@@ -155,7 +155,7 @@ def _in_parallel(
         yield from track(pool.imap(render, requests), what, total=len(requests))
 
 
-def write_video(path: Path, frames: list[NDArray[np.uint8]], rate: float) -> None:
+def _write_mpeg4(path: Path, frames: list[NDArray[np.uint8]], rate: float) -> None:
     """Write RGB frames (H, W, 3) as MPEG-4; the file appears only when it is whole.
 
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -100,11 +102,33 @@ class Block(TabletopObject):
         }
 
 
-class Drawer(TabletopObject):
+class Jointed(TabletopObject):
+    """What has a part on a joint, which `verb` takes from the first of its two states to the second."""
+
+    verb: str
+    rigid = True
+    """Whether the hand turns with the part."""
+
+    @abstractmethod
+    def _at(self, s: float) -> Pose:
+        """The part at share s in [0, 1] of its way."""
+
+    def rest(self, state: str) -> Pose:
+        """Where the moving part lies."""
+        return self._at(float(state == self.states[1]))
+
+    def motions(self) -> dict[str, Motion]:
+        """What can be done with it."""
+        first, second = self.states
+        return {self.verb: Motion(first, second, lambda s: self._at(minimum_jerk(s)), self.rigid)}
+
+
+class Drawer(Jointed):
     """A cabinet with one drawer that opens towards the viewer."""
 
     name = "drawer"
     states = ("closed", "open")
+    verb = "open"
 
     def __init__(self, rng: Generator, base: Pose) -> None:
         super().__init__(rng, base)
@@ -141,10 +165,6 @@ class Drawer(TabletopObject):
         )
         return self._static(walls) + self._moving(front + tray + bar + posts)
 
-    def rest(self, state: str) -> Pose:
-        """Where the moving part lies."""
-        return self._at(1.0 if state == "open" else 0.0)
-
     def _at(self, s: float) -> Pose:
         return self.base @ Pose(vector(0, -self.travel * s, self.half[2]))
 
@@ -152,16 +172,14 @@ class Drawer(TabletopObject):
         """Where it is taken hold of."""
         return Grip(Pose(vector(0, -self.half[1] - 0.025, 0)), (35, 65), 0.02)
 
-    def motions(self) -> dict[str, Motion]:
-        """What can be done with it."""
-        return {"open": Motion("closed", "open", lambda s: self._at(minimum_jerk(s)))}
 
-
-class Box(TabletopObject):
+class Box(Jointed):
     """A box with a hinged lid."""
 
     name = "box"
     states = ("closed", "open")
+    verb = "open"
+    rigid = False
 
     def __init__(self, rng: Generator, base: Pose) -> None:
         super().__init__(rng, base)
@@ -186,10 +204,6 @@ class Box(TabletopObject):
         tab = geom("box", "box_lid", "box_c", "0.015 0.008 0.006", f"0 {-2 * d - 0.006} 0.006")
         return self._static(walls) + self._moving(lid + tab)
 
-    def rest(self, state: str) -> Pose:
-        """Where the moving part lies."""
-        return self._at(1.0 if state == "open" else 0.0)
-
     def _at(self, s: float) -> Pose:
         hinge = Pose(vector(0, self.half[1], 2 * self.half[2]), Rotation.from_rotvec([-self.angle * s, 0, 0]))
         return self.base @ hinge
@@ -197,10 +211,6 @@ class Box(TabletopObject):
     def grip(self, state: str) -> Grip:
         """Where it is taken hold of."""
         return Grip(Pose(vector(0, -2 * self.half[1], 0.006)), (25, 50), 0.02)
-
-    def motions(self) -> dict[str, Motion]:
-        """What can be done with it."""
-        return {"open": Motion("closed", "open", lambda s: self._at(minimum_jerk(s)), rigid=False)}
 
 
 class Peg(TabletopObject):
@@ -242,11 +252,12 @@ class Peg(TabletopObject):
         }
 
 
-class Bulb(TabletopObject):
+class Bulb(Jointed):
     """A light bulb in a socket; unscrewed, it stands higher and turned."""
 
     name = "bulb"
     states = ("screwed_in", "unscrewed")
+    verb = "unscrew"
 
     def __init__(self, rng: Generator, base: Pose) -> None:
         super().__init__(rng, base)
@@ -267,23 +278,14 @@ class Bulb(TabletopObject):
         )
         return self._static(plate + socket) + self._moving(glass + neck + marks)
 
-    def rest(self, state: str) -> Pose:
-        """Where the moving part lies."""
-        return self._at(1.0 if state == "unscrewed" else 0.0)
-
     def _at(self, s: float) -> Pose:
-        turn = Rotation.from_rotvec(
-            [0, 0, self.angle * s]
-        )  # counter-clockwise seen from above: a right-hand thread
+        # Counter-clockwise seen from above: a right-hand thread.
+        turn = Rotation.from_rotvec([0, 0, self.angle * s])
         return self.base @ Pose(vector(0, 0, 0.05 + self.rise * s), turn)
 
     def grip(self, state: str) -> Grip:
         """Where it is taken hold of."""
         return Grip(Pose(vector(0, 0, 1.7 * self.radius)), (80, 90), 1.7 * self.radius)
-
-    def motions(self) -> dict[str, Motion]:
-        """What can be done with it."""
-        return {"unscrew": Motion("screwed_in", "unscrewed", lambda s: self._at(minimum_jerk(s)))}
 
 
 class PotLid(TabletopObject):

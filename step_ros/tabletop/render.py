@@ -14,7 +14,7 @@ from step_ros.tabletop.appearance import TEXTURE_SIZE, Appearance
 from step_ros.tabletop.hand import forearm_pose, hand_xml
 from step_ros.tabletop.labels import OBJECTS
 from step_ros.tabletop.pose import Pose, vector
-from step_ros.tabletop.scene import Scene, Snapshot
+from step_ros.tabletop.scene import Scene, ScenePose
 
 CATEGORIES = (
     "background", "hand", "forearm", "distractor", "cup", "cup_bottom", "block", "drawer_cabinet", "drawer",
@@ -122,7 +122,7 @@ class SceneRenderer:
         turned = self.data.cam_xmat[0].reshape(3, 3).T @ self.data.body(body).xmat.reshape(3, 3)
         return np.asarray(turned[:, [0, 2]].T, dtype=np.float32)
 
-    def _pose(self, t: float) -> Snapshot:
+    def _pose(self, t: float) -> ScenePose:
         snapshot = self.scene.at(t)
         poses = {**snapshot.parts, "hand": snapshot.hand}
         poses["forearm"] = forearm_pose(snapshot.hand, self.scene.elbow)

@@ -25,7 +25,7 @@ REVERSE_VERB = {(pair.object, pair.forward): pair.reverse for pair in ALL_PAIRS}
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class ScenePose:
     """The moving things at one instant: the hand, its fingers' opening (m), and the parts that move.
 
     `in_hand` names the part that the hand holds; in a phase that is all that `parts` can hold.
@@ -42,12 +42,12 @@ class Phase:
     """A stretch of motion: `at` maps share u in [0, 1] of it to a snapshot; `action` marks labelled time."""
 
     seconds: float
-    at: Callable[[float], Snapshot]
+    at: Callable[[float], ScenePose]
     action: bool = False
 
 
 @dataclass(frozen=True)
-class Segment:
+class SceneSegment:
     """Ground truth: labels a task, from `start` to `end` (seconds)."""
 
     start: float
@@ -55,15 +55,15 @@ class Segment:
     labels: dict[str, str]
 
 
-def reach(a: Snapshot, b: Snapshot, seconds: float, *, arc: float = 0.0, action: bool = False) -> Phase:
+def reach(a: ScenePose, b: ScenePose, seconds: float, *, arc: float = 0.0, action: bool = False) -> Phase:
     """The hand moves from `a` to `b`; what it carries moves with it."""
     carried = {name: a.hand.inverse() @ pose for name, pose in a.parts.items()}
 
-    def at(u: float) -> Snapshot:
+    def at(u: float) -> ScenePose:
         share = minimum_jerk(u)
         hand = between(a.hand, b.hand, share, arc)
         aperture = (1 - share) * a.aperture + share * b.aperture
-        return Snapshot(hand, aperture, {name: hand @ grasp for name, grasp in carried.items()})
+        return ScenePose(hand, aperture, {name: hand @ grasp for name, grasp in carried.items()})
 
     return Phase(seconds, at, action)
 
@@ -108,20 +108,20 @@ class Scene:
         self._held: TabletopObject | None = None
         self._now = self._hover()
         self._phases: list[Phase] = []
-        self.segments: list[Segment] = []
+        self.segments: list[SceneSegment] = []
         self._starts: list[float] = [0.0]
         self._plan(seconds)
         self.seconds = self._starts[-1]
 
     # ----- the film -----
 
-    def at(self, t: float) -> Snapshot:
+    def at(self, t: float) -> ScenePose:
         """The scene at time `t` in seconds: the hand, and every moving part's pose."""
         index = min(max(bisect_right(self._starts, t) - 1, 0), len(self._phases) - 1)
         phase = self._phases[index]
         snapshot = phase.at(min(max((t - self._starts[index]) / phase.seconds, 0.0), 1.0))
         parts = {**self._parts_at_start[index], **snapshot.parts}
-        return Snapshot(snapshot.hand, snapshot.aperture, parts, next(iter(snapshot.parts), None))
+        return ScenePose(snapshot.hand, snapshot.aperture, parts, next(iter(snapshot.parts), None))
 
     # ----- the plan -----
 
@@ -163,7 +163,7 @@ class Scene:
             if self.segments and self.segments[-1].labels == phase_labels:
                 last = self.segments.pop()
                 start = last.start
-            self.segments.append(Segment(start, self._starts[-1], phase_labels))
+            self.segments.append(SceneSegment(start, self._starts[-1], phase_labels))
 
     def _act(self) -> None:
         """Do one action that the state of the table allows."""
@@ -186,7 +186,7 @@ class Scene:
         self._state[target.name] = motion.end if forwards else motion.start
         self._held = target if self._state[target.name] == "held" else None
         if motion.end == "held":
-            self._now = Snapshot(
+            self._now = ScenePose(
                 self._now.hand,
                 self._now.aperture,
                 {target.name: self._parts[target.name]} if self._held else {},
@@ -197,7 +197,7 @@ class Scene:
         here, there = self._now, self._hover()
         before, after = (here, there) if forwards else (there, here)
         grip = target.grip(motion.start)
-        first = self._grasp(target, grip, motion.path(0.0), motion.rigid)
+        first = self._grasp(grip, motion.path(0.0))
         relative = motion.path(0.0).inverse() @ first
         turned_by = (
             facing(self.rng.uniform(-0.2, 0.2), self.rng.uniform(-0.2, 0.3)) if not motion.rigid else None
@@ -211,17 +211,17 @@ class Scene:
                 follow.position, between(first, Pose(vector(0, 0, 0), first.rotation * turned_by), s).rotation
             )
 
-        def move(u: float) -> Snapshot:
-            return Snapshot(hand_at(u), grip.aperture, {target.name: motion.path(u)})
+        def move(u: float) -> ScenePose:
+            return ScenePose(hand_at(u), grip.aperture, {target.name: motion.path(u)})
 
         opened = grip.aperture + self.rng.uniform(0.02, 0.04)
-        start_pre = Snapshot(retracted(first), opened, {})
-        end_pre = Snapshot(retracted(hand_at(1.0)), opened, {})
+        start_pre = ScenePose(retracted(first), opened, {})
+        end_pre = ScenePose(retracted(hand_at(1.0)), opened, {})
         return [
             self._travel(before, start_pre),
-            reach(start_pre, Snapshot(first, grip.aperture, {}), self._time(0.3, 0.5), action=True),
+            reach(start_pre, ScenePose(first, grip.aperture, {}), self._time(0.3, 0.5), action=True),
             Phase(self._time(*motion.seconds), move, action=True),
-            reach(Snapshot(hand_at(1.0), grip.aperture, {}), end_pre, self._time(0.3, 0.5), action=True),
+            reach(ScenePose(hand_at(1.0), grip.aperture, {}), end_pre, self._time(0.3, 0.5), action=True),
             self._travel(end_pre, after),
         ]
 
@@ -230,7 +230,7 @@ class Scene:
         grip = target.grip(motion.start)
         if forwards:
             before, rest = self._now, target.rest(motion.start)
-            first = self._grasp(target, grip, rest, rigid=True)
+            first = self._grasp(grip, rest)
             after = self._hover(held=True)
         else:
             before = self._hover()
@@ -245,12 +245,12 @@ class Scene:
             )
             first = rest @ grasp_in_part
             after = self._now
-        opened = Snapshot(retracted(first), grip.aperture + self.rng.uniform(0.02, 0.04), {})
-        holding = Snapshot(first, grip.aperture, {target.name: rest})
-        lifted = Snapshot(after.hand, grip.aperture, {})
+        opened = ScenePose(retracted(first), grip.aperture + self.rng.uniform(0.02, 0.04), {})
+        holding = ScenePose(first, grip.aperture, {target.name: rest})
+        lifted = ScenePose(after.hand, grip.aperture, {})
         return [
             self._travel(before, opened),
-            reach(opened, Snapshot(first, grip.aperture, {}), self._time(0.3, 0.5), action=True),
+            reach(opened, ScenePose(first, grip.aperture, {}), self._time(0.3, 0.5), action=True),
             reach(holding, lifted, self._time(*motion.seconds), arc=self.rng.uniform(0.0, 0.04), action=True),
         ]
 
@@ -259,19 +259,19 @@ class Scene:
         if self.rng.uniform() < 0.4:
             drift = self.rng.normal(0, 0.012, 3)
             turned = self._now.hand.rotation * Rotation.from_rotvec(self.rng.normal(0, 0.06, 3))
-            goal = Snapshot(Pose(self._now.hand.position + drift, turned), self._now.aperture, {})
+            goal = ScenePose(Pose(self._now.hand.position + drift, turned), self._now.aperture, {})
             self._append([reach(self._now, goal, self._time(0.5, 1.4))], IDLE_LABELS)
         else:
             hover = self._hover(held=self._held is not None)
-            goal = Snapshot(hover.hand, self._now.aperture if self._held else hover.aperture, {})
+            goal = ScenePose(hover.hand, self._now.aperture if self._held else hover.aperture, {})
             self._append([self._travel(self._now, goal)], IDLE_LABELS)
 
     def _feint(self) -> None:
         """Reach for something and draw back without touching it."""
         target = self.objects[int(self.rng.integers(len(self.objects)))]
         grip = target.grip(self._state[target.name])
-        grasp = self._grasp(target, grip, self._parts[target.name], rigid=True)
-        near = Snapshot(retracted(grasp, 0.09, 0.05), grip.aperture + 0.03, {})
+        grasp = self._grasp(grip, self._parts[target.name])
+        near = ScenePose(retracted(grasp, 0.09, 0.05), grip.aperture + 0.03, {})
         self._append([self._travel(self._now, near), self._travel(near, self._hover())], IDLE_LABELS)
 
     # ----- poses -----
@@ -282,7 +282,7 @@ class Scene:
     def _yaw_to(self, position: Vector) -> float:
         return float(np.arctan2(position[1] - self.elbow[1], position[0] - self.elbow[0]))
 
-    def _grasp(self, target: TabletopObject, grip: Grip, part: Pose, rigid: bool) -> Pose:
+    def _grasp(self, grip: Grip, part: Pose) -> Pose:
         """A hand pose that takes hold of the part, coming from where the arm comes from."""
         position = (part @ grip.place).position
         yaw = self._yaw_to(position) + self.rng.uniform(-0.25, 0.25)
@@ -290,7 +290,7 @@ class Scene:
             position, facing(yaw, np.radians(self.rng.uniform(*grip.pitch)), self.rng.uniform(-0.15, 0.15))
         )
 
-    def _hover(self, *, held: bool = False) -> Snapshot:
+    def _hover(self, *, held: bool = False) -> ScenePose:
         """Where the hand waits: above the table, or, now and then, out of sight."""
         if not held and self.rng.uniform() < 0.12:
             position = 0.75 * self.elbow + vector(0, 0, 0.05)
@@ -304,9 +304,9 @@ class Scene:
             np.radians(pitch),
             self.rng.uniform(-0.4, 0.4),
         )
-        return Snapshot(Pose(position, rotation), self.rng.uniform(0.03, 0.1), {})
+        return ScenePose(Pose(position, rotation), self.rng.uniform(0.03, 0.1), {})
 
-    def _travel(self, a: Snapshot, b: Snapshot) -> Phase:
+    def _travel(self, a: ScenePose, b: ScenePose) -> Phase:
         """A free movement of the hand; the farther, the longer."""
         distance = float(np.linalg.norm(a.hand.position - b.hand.position))
         return reach(a, b, self._time(0.3, 0.5) + distance / 0.8, arc=self.rng.uniform(0.0, 0.06))

@@ -48,7 +48,7 @@ class Grip:
 class TabletopObject(ABC):
     """An object at `base` (on the table, turned about the vertical), of random size.
 
-    Subclasses give `name`, `xml()`, `grip()` and `motion(verb)`.
+    Subclasses give `name`, `xml()`, `grip()`, `rest()` and `motions()`.
     """
 
     name: str

@@ -69,7 +69,6 @@ class ExtractOptions:
     """Frames that the backbone encodes at once."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         if self.views < 1:
             raise ValueError(f"views must be at least 1, got {self.views}")
         if self.dtype not in DTYPES:

@@ -96,7 +96,7 @@ def train(
                 values = {"step": float(state.step)}
                 values |= {f"{task} loss": float(loss.detach()) for task, loss in losses.items()}
                 if lesson.validation:
-                    values |= validate(heads, lesson, heads.read_by_each(tokens_of))
+                    values |= validation_values(heads, lesson, heads.read_by_each(tokens_of))
                     if state.improves(sum(values[f"{task} validation loss"] for task in losses)):
                         best.load_state_dict(heads.state_dict())
                 state.curve.append(values)
@@ -126,7 +126,7 @@ def losses_of(model: nn.Module, batch: Batch, options: FitOptions) -> dict[str, 
     return losses
 
 
-def validate(heads: TaskHeads, lesson: Lesson, tokens_of: WindowTokens) -> dict[str, float]:
+def validation_values(heads: TaskHeads, lesson: Lesson, tokens_of: WindowTokens) -> dict[str, float]:
     """Loss and accuracy of each head on the validation windows; where none has a label, a loss of 0."""
     values = {}
     for task, head in heads.by_task.items():

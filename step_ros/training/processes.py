@@ -29,7 +29,7 @@ class Processes:
         return model, optimizer
 
     def backward(self, loss: Tensor) -> None:
-        """Compute gradients."""
+        """Compute the gradients of a loss (), averaged over all processes."""
         loss.backward()
 
 

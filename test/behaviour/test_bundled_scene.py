@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from step_ros.ros.demo import Scene
+from step_ros.ros.demo import CameraBag
 from step_ros.shared_files import shared_folder
 
 TASKS = ("fine_grained_action", "atomic_action", "object")
@@ -30,20 +30,20 @@ def scores(module_graph: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """Of each task, of a run that was listened to while the bundled scene was played once."""
     graph, bag = module_graph, shared_folder() / "bags" / "tabletop"
     models = [shared_folder() / "models" / "tabletop" / task for task in TASKS]
-    scene = Scene.of(bag)
-    base = scene.topic.removesuffix("/compressed")
+    recording = CameraBag.of(bag)
+    base = recording.topic.removesuffix("/compressed")
     out = tmp_path_factory.mktemp("seen") / "run"
-    topics = dict.fromkeys([base, scene.topic, *(f"/truth/{task}" for task in TASKS)])
+    topics = dict.fromkeys([base, recording.topic, *(f"/truth/{task}" for task in TASKS)])
     remaps = [part for topic in topics for part in ("-r", f"{topic}:={graph.namespace}{topic}")]
     player = graph.start("step_ros.ros.bag_player", bag, "--wait-for-subscribers", 2, "--ros-args", *remaps)
-    transport = "compressed" if scene.compressed else "raw"
+    transport = "compressed" if recording.compressed else "raw"
     graph.start_ready_node(
         f"image_transport:={transport}", "engine:=auto", image=f"{graph.namespace}{base}", models=models
     )
     truth = ("--truth", f"{graph.namespace}/truth")
     node = f"{graph.namespace}/perception"
     listener = graph.start(
-        "step_ros.cli", "listen", node, "--out", out, *truth, "--seconds", scene.seconds + 3
+        "step_ros.cli", "listen", node, "--out", out, *truth, "--seconds", recording.seconds + 3
     )
     assert graph.spin_until_exit(player) == 0, player.output
     assert graph.spin_until_exit(listener) == 0, listener.output

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from step_ros.paper.published import REPRODUCIBLE, published_tables
-from step_ros.paper.rows import METHODS, ROWS
+from step_ros.paper.published import published_tables
+from step_ros.paper.rows import ROWS, TRAINED_METHODS
 
 
 def test_all_ten_tables_are_there_with_a_value_or_none_a_column() -> None:
@@ -30,9 +30,9 @@ def test_figures_agree_where_two_tables_have_the_same() -> None:
     assert len(set(symmetric)) == 20
 
 
-@pytest.mark.parametrize("table", REPRODUCIBLE)
+@pytest.mark.parametrize("table", [f"table{number}" for number in (1, 2, 3, 4, 6, 7, 8, 9, 10)])
 def test_every_row_that_runs_stands_in_its_table(table: str) -> None:
-    assert set(ROWS[table]) <= set(METHODS)
+    assert set(ROWS[table]) <= set(TRAINED_METHODS)
     if table not in ("table2", "table3"):
         published = published_tables()[table]
         assert all(published.row(method) for method in ROWS[table])

@@ -7,7 +7,7 @@ import pytest
 
 from step_ros.tabletop.labels import IDLE, OBJECTS, PAIRS, TASKS, task_labels, task_pairs
 from step_ros.tabletop.pose import Pose
-from step_ros.tabletop.scene import Phase, Scene, Snapshot, backwards
+from step_ros.tabletop.scene import Phase, Scene, ScenePose, backwards
 
 
 @pytest.fixture(params=range(12))
@@ -57,8 +57,8 @@ def test_nothing_sinks_into_the_table(scene: Scene) -> None:
 
 
 def test_backwards_shows_the_same_snapshots_in_the_opposite_order() -> None:
-    def at(u: float) -> Snapshot:
-        return Snapshot(Pose(np.array([u, 0, 0])), u, {})
+    def at(u: float) -> ScenePose:
+        return ScenePose(Pose(np.array([u, 0, 0])), u, {})
 
     film = [Phase(1.0, at, action=True), Phase(2.0, lambda u: at(1 + u))]
     turned = backwards(film)

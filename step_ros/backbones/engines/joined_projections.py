@@ -55,7 +55,7 @@ class _Joined(nn.Module):
 
 
 class _Part(nn.Module):
-    """One of those layers."""
+    """Stands in the place of one of the joined layers."""
 
     def __init__(self, joined: _Joined, index: int) -> None:
         super().__init__()

@@ -49,7 +49,7 @@ class EngineSelection:
 
     @property
     def name(self) -> str:
-        """Of the engine."""
+        """What `select_engine` calls the engine, such as ``openvino``."""
         return self.engine.name
 
     @property

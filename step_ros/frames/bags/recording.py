@@ -34,7 +34,7 @@ class RecordedTopic:
 
 @dataclass(frozen=True)
 class RecordedMessage:
-    """One message."""
+    """One message of a bag, as it was recorded."""
 
     log_time_ns: int
     """When it was recorded."""

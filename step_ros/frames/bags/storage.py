@@ -44,7 +44,7 @@ class Topic:
 
 
 class Storage(Protocol):
-    """A bag, opened."""
+    """A bag, opened: a whole one, or what can be salvaged of a damaged one."""
 
     @property
     def topics(self) -> dict[str, Topic]:

@@ -1,1 +1,1 @@
-"""STEP and its rivals frame by frame: the answer over the whole window at the price of one frame."""
+"""STEP and its rivals frame by frame, the whole window at the price of one; README.md has the algebra."""

@@ -1,16 +1,11 @@
 """STEP and self-attention over a sliding window on a GPU: most is done before a frame comes.
 
-Of the identities in `streaming_step` only the first two are used. On a processor whose matrix units are far
-faster than its memory, a block of scores is cheaper computed again, in a kernel that never writes it, than
-kept from being computed again by many small ones. But it need not wait for the frame with all of them.
-
-1. *Projections are linear.* W(x + pe_p) = Wx + W pe_p: a frame is projected once, the T positions at load.
-2. *Pooling is linear.* Only the mean of all outputs is used, so a token's value is taken to the logits before
-   the attention (`StackedWeights`), and N outputs are not projected.
-3. *Attention over all keys is a mean of attention over parts of them*, weighted by their denominators
-   (`partial_attention`). Where the frames of now will stand in the next window is known, and so is all that
-   they gather from each other: of N² scores a new frame leaves fewer than 2·N·P to be computed once it is
-   there. The others are computed while the GPU waits for it.
+Neither identity 3 of the README is used nor 6. On a processor whose matrix units are far faster than its
+memory, a block of scores is cheaper computed again, in a kernel that never writes it, than kept from being
+computed again by many small ones. But it need not wait for the frame with all of them. Where the frames of
+now will stand in the next window is known (identity 4), and what they gather from each other is one part of
+their attention, put together with the other by identity 5 (`partial_attention`): of N² scores a new frame
+leaves fewer than 2·N·P to be computed once it is there. The others are computed while the GPU waits for it.
 
 Where the window stands in the ring is known to the GPU alone, so a step, an answer and the look ahead are
 three CUDA graphs, launched without waiting for anything.
@@ -159,14 +154,14 @@ class FusedStep:
         return self._slots
 
     def _attend_to_old(self) -> Part:
-        """Identity 3, before the next frame comes: what all others gather from each other."""
+        """Identity 4, before the next frame comes: what all others gather from each other."""
         old = self._window[:, : self._num_old]
         self._place(self._ring, self._slots[1:], self._position[:-1], old[:, self._first_patch :])
         query, key, value = self._by_head(old).split(self._head_dim, dim=3)
         return self._attention(query, key, value, _SCALE)
 
     def _attend_to_new(self) -> Tensor:
-        """Identity 3, once it is there, and 2: the mean of all, taken to the logits (n, K)."""
+        """Identity 5, once it is there, and 2: the mean of all, taken to the logits (n, K)."""
         self._place(self._ring, self._slots[-1:], self._position[-1:], self._window[:, self._num_old :])
         query, key, value = self._by_head(self._window).split(self._head_dim, dim=3)  # n H N d
         n = self._num_old

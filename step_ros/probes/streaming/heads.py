@@ -14,10 +14,10 @@ from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.step import StepProbe
 from step_ros.probes.streaming.core_threads import CoreThreads
 from step_ros.probes.streaming.fused_step import FusedStep, fused_dtype, memory_bytes
+from step_ros.probes.streaming.self_attention import StreamingSelfAttention
 from step_ros.probes.streaming.stacked_weights import attention_probe, value_and_class_counts
+from step_ros.probes.streaming.step import StreamingStep
 from step_ros.probes.streaming.stream import Stream
-from step_ros.probes.streaming.streaming_self_attention import StreamingSelfAttention
-from step_ros.probes.streaming.streaming_step import StreamingStep
 from step_ros.processor import multiplies_bfloat16
 
 MODES = ("float32", "fast")
@@ -197,7 +197,6 @@ class StreamingHeads:
             fused.reset()
 
     def _push_position(self, tokens: Tensor) -> None:
-        """Slide by one step."""
         threads = range(self._threads.count if self._streams else 0)
         self._threads.run([partial(self._push_part, thread, tokens) for thread in threads])
         for tasks, fused in self._fused.items():

@@ -23,7 +23,7 @@ _TOLERANCES = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 
 def join(one: Part, other: Part) -> Tensor:
-    """What queries gather from the keys of both parts, (n, H, N, d), in float32 at least.
+    """Identity 5: what queries gather from the keys of both parts, (n, H, N, d), in float32 at least.
 
     With o_i what part i gives and Z_i its denominators, (Z_1 o_1 + Z_2 o_2) / (Z_1 + Z_2).
     """

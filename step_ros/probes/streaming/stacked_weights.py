@@ -24,9 +24,9 @@ class StackedWeights:
 
     Queries are scaled by log2(e) / sqrt(d): scores are then exponents of two, the cheaper exponential.
 
-    V is the number of values a token carries through the attention. Everything after the attention is linear,
-    so a token's value may be taken through to the logits at once: with K <= d classes its K contributions to
-    the logits go through each head instead of d channels.
+    V is the number of values a token carries through the attention. A token's value is taken to the logits at
+    once (identity 2): with K <= d classes its K contributions to the logits go through each head instead of d
+    channels.
     """
 
     query_key: Tensor
@@ -38,7 +38,7 @@ class StackedWeights:
     """(n, H·V, D): a token's values, head by head; they have no bias, since attention weights sum to one (see
     `constant`)."""
     position_query: Tensor
-    """(G, T, d): a_p = W_q pe_p, scaled."""
+    """(G, T, d): identity 1's a_p = W_q pe_p, scaled."""
     position_key: Tensor
     """(G, T, d): b_s = W_k pe_s."""
     position_value: Tensor

@@ -19,7 +19,7 @@ from step_ros.ros.messages import jpeg_image
 from step_ros.ros.node.intake import CameraFrame
 from step_ros.ros.node.parameters import value_of
 
-Attention = Callable[[], tuple[Any, tuple[float, float, float, float]] | None]
+MakeAttentionMap = Callable[[], tuple[Any, tuple[float, float, float, float]] | None]
 """A map (rows, columns) in [0, 1] for the frame and the area that it covers; None if there is none."""
 
 
@@ -38,7 +38,7 @@ class AnnotatedImage:
         self._last_ns = 0
         self._strip = WindowStrip()
         self._changed = threading.Condition()  # guards the three below
-        self._next: tuple[CameraFrame, Perception, Attention | None] | None = None
+        self._next: tuple[CameraFrame, Perception, MakeAttentionMap | None] | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
         self._publisher = node.create_publisher(
@@ -53,7 +53,9 @@ class AnnotatedImage:
         least_ns = 1e9 / value_of(self._node, "annotated_image.max_rate")
         return not 0 <= stamp_ns - self._last_ns < least_ns
 
-    def publish(self, frame: CameraFrame, perception: Perception, attention: Attention | None = None) -> None:
+    def publish(
+        self, frame: CameraFrame, perception: Perception, attention: MakeAttentionMap | None = None
+    ) -> None:
         """Hand over a frame to be drawn and sent; what has not been drawn before the next one never is.
 
         Args:
@@ -97,7 +99,7 @@ class AnnotatedImage:
                         throttle_duration_sec=10.0,
                     )
 
-    def _draw(self, frame: CameraFrame, perception: Perception, attention: Attention | None) -> None:
+    def _draw(self, frame: CameraFrame, perception: Perception, attention: MakeAttentionMap | None) -> None:
         rgb = frame.rgb
         height, width = rgb.shape[:2]
         max_width = value_of(self._node, "annotated_image.max_width")

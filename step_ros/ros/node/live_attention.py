@@ -10,7 +10,7 @@ from rclpy.node import Node
 from step_ros.perception import Perceiver
 from step_ros.perception.attention_overlay import scaled_attention
 from step_ros.probes.attention_map import attention_map
-from step_ros.ros.node.annotated_image import Attention
+from step_ros.ros.node.annotated_image import MakeAttentionMap
 from step_ros.ros.node.parameters import value_of
 
 
@@ -26,7 +26,7 @@ class LiveAttention:
         self._node = node
         self._perceiver = perceiver
 
-    def of_now(self, frame_shape: tuple[int, ...]) -> Attention | None:
+    def of_now(self, frame_shape: tuple[int, ...]) -> MakeAttentionMap | None:
         """For the window that has just been perceived; to be called in the thread that perceives.
 
         Only the window's tokens are taken here; what costs time is left to who calls the result.

@@ -8,14 +8,14 @@ from pathlib import Path
 from step_ros.runs.run import Run
 from step_ros.scores.timeline import UNLABELLED
 
-COLUMNS = ("seconds", "stamp_ns", "task", "label", "confidence", "stable", "truth", "held", "compute_ms")
+_COLUMNS = ("seconds", "stamp_ns", "task", "label", "confidence", "stable", "truth", "held", "compute_ms")
 
 
 def write_csv(run: Run, path: Path) -> None:
     """Write all of a run's updates; a cell is empty where nobody knows."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(_COLUMNS)
         rows = {
             task: list(zip(run.updates_of(task), run.announced_of(task), strict=True)) for task in run.tasks
         }

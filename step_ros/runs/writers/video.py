@@ -8,16 +8,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from step_ros.frames.frame import Rgb
 from step_ros.perception import Perception, draw_overlay
 from step_ros.perception.window_strip import WindowStrip
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import Run
 from step_ros.runs.writers.video_file import write_video
 from step_ros.scores.timeline import UNLABELLED
-
-Rgb = NDArray[np.uint8]
 
 MAX_WIDTH = 960
 """Wider images are made smaller."""

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-Rgb = NDArray[np.uint8]
+from step_ros.frames.frame import Rgb
 
 
 def write_video(path: Path, pictures: Iterable[tuple[int, Rgb]], *, fps: int = 30) -> int:

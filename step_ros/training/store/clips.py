@@ -28,7 +28,6 @@ class ClipSampling:
     """Share of a clip that is left out at each end, below 0.5."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         if self.num_frames < 2:
             raise ValueError(f"a clip needs at least 2 frames, got {self.num_frames}")
         if not 0 <= self.trim < 0.5:

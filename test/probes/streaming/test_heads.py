@@ -10,6 +10,7 @@ from torch import Tensor
 
 from step_ros.probes import StepProbe, StreamingHeads
 from step_ros.probes.streaming.heads import estimated_saving
+from step_ros.probes.streaming.step import StreamingStep
 
 from .streams import in_double, make_heads, push_all, relative_error, torch_threads
 
@@ -91,7 +92,8 @@ def test_the_memory_stated_is_the_memory_allocated() -> None:
 
     for parts in streaming._streams.values():
         for part in parts:
-            for value in vars(part).values():
+            assert isinstance(part, StreamingStep)
+            for value in (*vars(part).values(), *vars(part._cls_row).values()):
                 gather(value)
     assert sum(storages.values()) == streaming.memory_bytes > 0
 

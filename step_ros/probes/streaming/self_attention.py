@@ -1,9 +1,9 @@
 """Self-attention probing over a window that slides: what two frames give each other is computed once.
 
 `SelfAttentionProbe` is the definition. It is STEP with no temporal embeddings and no global CLS token, so of
-the identities in `streaming_step` the third is not needed, and the fourth becomes simple: a block of two
-frames is the same wherever they stand in the window. What its keys add to the rows' sums is kept until one of
-the frames leaves, and an answer adds up T x T of them.
+the README's identities 1, 3 and 6 are not needed, and 4 becomes simple: a block of two frames is the same
+wherever they stand in the window. What its keys add to the rows' sums is kept until one of the frames leaves,
+and an answer adds up T x T of them (identity 5).
 
 An update is 2·N·P scores a head, instead of N·N, each multiplied with the few values once.
 """

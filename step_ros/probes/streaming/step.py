@@ -1,21 +1,12 @@
 """STEP over a window that slides: a frame's attention is computed once, for all windows that will hold it.
 
-`StepProbe` is the definition; this is the same function of the window's tokens, arranged so that a step
-forward does not start over. The identities, which the code below names where it uses them:
-
-1. *Projections are linear.* W(x + pe_p) = Wx + W pe_p: a frame is projected once, the T positions at load.
-2. *Pooling is linear.* Only the mean of all outputs is used, so a token's value is taken to the logits before
-   the attention (`StackedWeights`), and a row of the softmax becomes a few sums: numerators and denominator.
-3. *Scores split.* (q_i + a_p)·(k_j + b_s) = q_i·k_j + q_i·b_s + a_p·k_j + a_p·b_s for token i of a frame at
-   position p and token j of one at s: a product of four factors after the exponential.
-4. *The future of a pair is known.* Two frames stay as far apart as they are: they stand at positions
-   (p, p + lead), then at (p - 1, p - 1 + lead), until the older one leaves. So when the newer one comes,
-   their block E_ij = 2^(q_i·k_j) is computed once and multiplied with the values as each of the steps to come
-   weighs them, in one matrix product: E @ [2^(a_p·k_j)·(value_j, 1)] for all p. Then the block is done with:
-   no N x N array is kept, nor read again.
-5. *Sums over keys add up.* A row's numerators and denominator for a step to come grow with each frame,
-   relative to an exponent of the row's own. As in flash attention it must not stay far below the largest,
-   or they would overflow; but it may a little, so it hardly ever has to move.
+`StepProbe` is the definition; this is the same function of the window's tokens, arranged by the identities of
+the README so that a step forward does not start over. When a frame comes, its block E_ij = 2^(q_i·k_j) with
+each frame before it is computed once and multiplied with the values as each of the steps to come weighs them
+(identity 4), in one matrix product: E @ [2^(a_p·k_j)·(value_j, 1)] for all p. Then the block is done with: no
+N x N array is kept, nor read again. What comes out is added to the rows' sums (identity 5), each relative to
+an exponent of the row's own. As in flash attention it must not stay far below the largest, or they would
+overflow; but it may a little, so it hardly ever has to move.
 
 An update is 2·N·P scores a head, instead of N·N, and T/2 products with the few values behind each.
 """
@@ -30,6 +21,7 @@ import torch
 from torch import Tensor
 
 from step_ros.probes.streaming.batched_product import multiply
+from step_ros.probes.streaming.cls_row import ClsRow
 from step_ros.probes.streaming.stacked_weights import AttentionProbe, value_and_class_counts
 from step_ros.probes.streaming.stream import Buffers, Stream
 
@@ -82,7 +74,7 @@ class StreamingStep(Stream):
         self._sums = buffers["sums"]  # T G T V+1 P, by the position p of the rows themselves
         self._references = buffers["references"]  # T G T P: the exponents that sums are relative to
         self._position_scores = buffers["position_scores"]  # T G T P: q_i · b_s
-        self._cls_sums, self._cls_peaks = buffers["cls_sums"], buffers["cls_peaks"]  # T G V+1, T G
+        self._cls_row = ClsRow(self._weights, buffers["cls_sums"], buffers["cls_peaks"])
         # Where a frame, and a block of two, is worked on, one after the other.
         self._projected, self._values = buffers["projected"], buffers["values"]  # n P 2·H·d, G V P
         self._scores, self._products = buffers["scores"], buffers["products"]
@@ -136,7 +128,7 @@ class StreamingStep(Stream):
         positions = torch.arange(self.num_frames)
         slots = (positions + self._newest + 1) % self.num_frames  # of the frames, oldest first
         sums = self._sums[slots, :, positions]  # T G V+1 P
-        pooled = (sums[:, :, :-1] / sums[:, :, -1:]).sum(dim=(0, 3)) + self._cls_row(slots)  # G V
+        pooled = (sums[:, :, :-1] / sums[:, :, -1:]).sum(dim=(0, 3)) + self._cls_row.pooled(slots)  # G V
         num_tokens = self.num_frames * sums.shape[-1] + 1
         logits = self._weights.read_out(pooled / num_tokens)  # n K
         wide = [any(column) for column in zip(*self._wide, strict=True)]
@@ -150,7 +142,7 @@ class StreamingStep(Stream):
         self._project(slot, tokens)
         self._weigh_values(slot)
         self._start_rows(slot)
-        self._attend_from_cls(slot)
+        self._cls_row.take(slot, self._keys[slot], self._values)
 
     def _project(self, slot: int, tokens: Tensor) -> None:
         """Identity 1: queries, keys and values of a frame, with no position in them."""
@@ -174,7 +166,7 @@ class StreamingStep(Stream):
         weighed[:, :, -1] = weight
 
     def _start_rows(self, slot: int) -> None:
-        """A row's sums begin with the global CLS token as its first key, for each position p of the row."""
+        """Identity 6: a row's sums begin with the CLS token as first key, for each position p of the row."""
         weights = self._weights
         self._sums[slot, :, :, :-1] = weights.cls_value[:, None, :, None]
         self._sums[slot, :, :, -1] = 1
@@ -237,25 +229,3 @@ class StreamingStep(Stream):
             references=self._references[row][:, p],
             sums=self._sums[row][:, p],
         )
-
-    def _attend_from_cls(self, slot: int) -> None:
-        """The CLS token's own row: it has no position, so a frame's sums as keys are taken once."""
-        score = (self._keys[slot] @ self._weights.cls_query.transpose(1, 2))[..., 0]  # G P
-        peak = score.amax(dim=1, keepdim=True)
-        weight = score.sub_(peak).exp2_()[..., None]  # G P 1
-        self._cls_sums[slot, :, :-1] = (self._values @ weight)[..., 0]
-        self._cls_sums[slot, :, -1] = weight.sum(dim=(1, 2))
-        self._cls_peaks[slot] = peak[:, 0]
-
-    def _cls_row(self, slots: Tensor) -> Tensor:
-        """What the CLS token's row of the softmax pools (G, V), over itself and the frames oldest first."""
-        weights = self._weights
-        sums = self._cls_sums[slots].transpose(0, 1)  # G T V+1
-        values = sums[..., :-1] + sums[..., -1:] * weights.position_value
-        at_position = (weights.cls_query @ weights.position_key.transpose(1, 2))[:, 0]  # G T
-        frames = self._cls_peaks[slots].T + at_position
-        itself = (weights.cls_query @ weights.cls_key)[:, 0]  # G 1
-        highest = torch.maximum(frames.amax(dim=1, keepdim=True), itself)
-        frames, itself = torch.exp2(frames - highest)[..., None], torch.exp2(itself - highest)
-        numerator = (frames * values).sum(dim=1) + itself * weights.cls_value
-        return numerator / ((frames[..., 0] * sums[..., -1]).sum(dim=1, keepdim=True) + itself)
