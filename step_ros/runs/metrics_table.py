@@ -21,8 +21,9 @@ def metrics_table(metrics: dict[str, Any]) -> Table:
     for column in table.columns[1:]:
         column.no_wrap, column.justify = True, "right"
     table.title = ", ".join(
-        f"{score.title} {score.text_with_unit(value_at(metrics, key))}"
+        f"{score.title} {score.text_with_unit(value)}"
         for key, score in described(PaceScores).items()
+        if (value := value_at(metrics, key)) is not None
     )
     if not metrics["tasks"]:
         table.caption = "there is no truth to compare with: see --truth and --truth-csv"
