@@ -143,12 +143,12 @@ class LiveRun:
         stamps_ns = [update.stamp_ns for update in run.updates]
         said = (stamps_ns[0] - run.clip.window_ns, stamps_ns[-1]) if stamps_ns else (0, 0)
         run.span_ns = self._span_ns or said
-        if self._options.truth_csv is not None:
-            csv = read_truth_csv(self._options.truth_csv, run.span_ns[0], tuple(run.tasks))
-            run.truth = usable_truth(run, csv, required=True)
-        else:
-            told = {task: TruthTimeline(self._listener.truth.get(task, ())) for task in run.tasks}
-            run.truth = usable_truth(run, {task: truth for task, truth in told.items() if truth.changes})
+        with WarningsOf(run.warnings):
+            if self._options.truth_csv is not None:
+                csv = read_truth_csv(self._options.truth_csv, run.span_ns[0], tuple(run.tasks))
+                run.truth = usable_truth(run, csv, required=True)
+            else:
+                run.truth = usable_truth(run, self._told())
         run.frames = frame_counts(values)
         run.facts = {
             "backbone": values.get("backbone", ""),
@@ -189,10 +189,18 @@ class LiveRun:
         self._images.append((stamp_ns, message))
 
     def _keep(self, moment: Moment | None) -> None:
-        if moment is not None:
-            self._recorder.add(
-                replace(moment, frame=self._frame(moment.update.stamp_ns)) if self._also else moment
-            )
+        if moment is None:
+            return
+        if self._also:  # who draws the moment wants its image, and the truth as far as it is told
+            moment = replace(moment, frame=self._frame(moment.update.stamp_ns))
+            if self._options.truth_csv is None:
+                self.run.truth = self._told()
+        self._recorder.add(moment)
+
+    def _told(self) -> dict[str, TruthTimeline]:
+        """The truth that has been told by now."""
+        told = {task: TruthTimeline(self._listener.truth.get(task, ())) for task in self.run.tasks}
+        return {task: truth for task, truth in told.items() if truth.changes}
 
     def _frame(self, stamp_ns: int) -> Frame | None:
         for stamp, message in self._images:

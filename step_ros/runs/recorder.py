@@ -45,7 +45,7 @@ class RunWriter(Protocol):
 
 
 MakeWriter = Callable[[Path, Run], RunWriter]
-"""Makes a writer for a file's path and the run, of which tasks and truth are known by then."""
+"""Makes a writer for a file's path and the run, whose tasks are known by then; a live one's truth grows."""
 
 NOTHING_ELSE: Mapping[str, MakeWriter] = MappingProxyType({})
 

@@ -53,6 +53,9 @@ def test_the_film_is_in_the_page_and_in_the_video(demo: Any, recording: Any) -> 
     assert "data:image/jpeg" in (demo.output / "report.html").read_text()
     frames = list(read_video(demo.output / "annotated.mp4"))
     assert frames[0].rgb.shape == (480, 640, 3)
+    # The picture repeats every 200 columns, but where the truth is written: on darker ground at the left.
+    truth, beside = (frames[-1].rgb[329:347, left : left + 8].mean() for left in (0, 600))
+    assert truth < 0.6 * beside
     assert frames[-1].stamp_ns / 1e9 > 0.5 * len(recording.stamps_ns) / 30
 
 
