@@ -24,6 +24,7 @@ TRAINED_METHODS: Mapping[str, Mapping[str, Any]] = {
     "linear": {"probe": "linear"},
     "attentive": {"probe": "attentive"},
     "self_attention": {"probe": "self_attention"},
+    "moments": {"probe": "moments"},
     "step": {},
     "step with feed-forward + layer norm + skip": {"step": StepOptions(block="feed_forward")},
     "step with layer norm + skip": {"step": StepOptions(block="residual")},

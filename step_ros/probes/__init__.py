@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from step_ros.probes.head import Head
     from step_ros.probes.head_config import PROBE_KINDS, HeadConfig, HeadError, ProbeConfig
     from step_ros.probes.linear import LinearProbe
+    from step_ros.probes.moments import MomentsProbe
     from step_ros.probes.normalization import TokenNormalization
     from step_ros.probes.probe import Probe
     from step_ros.probes.self_attention import SelfAttentionProbe
@@ -26,6 +27,7 @@ __all__ = [
     "HeadConfig",
     "HeadError",
     "LinearProbe",
+    "MomentsProbe",
     "Probe",
     "ProbeConfig",
     "SelfAttentionProbe",

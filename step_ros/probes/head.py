@@ -17,6 +17,7 @@ from step_ros.backbones.size_check import WEIGHTS_FILE
 from step_ros.probes.attentive import AttentiveProbe
 from step_ros.probes.head_config import HeadConfig, HeadError
 from step_ros.probes.linear import LinearProbe
+from step_ros.probes.moments import MomentsProbe
 from step_ros.probes.normalization import TokenNormalization
 from step_ros.probes.probe import Probe
 from step_ros.probes.self_attention import SelfAttentionProbe
@@ -181,6 +182,8 @@ def make_probe(config: HeadConfig) -> Probe:
         return LinearProbe(dim, frames, classes)
     if config.probe.kind == "attentive":
         return AttentiveProbe(dim, frames, classes, heads)
+    if config.probe.kind == "moments":
+        return MomentsProbe(dim, frames, config.token_grid(), classes)
     if config.probe.kind == "self_attention":
         return SelfAttentionProbe(dim, frames, classes, heads)
     if options == StepOptions():

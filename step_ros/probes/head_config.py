@@ -13,7 +13,7 @@ from step_ros.probes.normalization import NORMALIZATIONS
 from step_ros.probes.step_options import StepOptions
 from step_ros.probes.token_pooling import TokenPooling, patch_grid
 
-PROBE_KINDS = ("step", "linear", "attentive", "self_attention")
+PROBE_KINDS = ("step", "linear", "attentive", "self_attention", "moments")
 """STEP and its rivals, by the names of their files."""
 
 # Far above any real head; they keep a broken config from asking for sizes that overflow.
@@ -110,9 +110,9 @@ class HeadConfig:
                 f"probe.dim must be the backbone's, got probe.dim={self.probe.dim} "
                 f"and backbone.dim={self.backbone.dim}"
             )
-        if self.probe.token_pooling > 1:
+        if self.probe.token_pooling > 1 or self.probe.kind == "moments":
             try:
-                self.token_pooling()
+                self.token_grid()
             except ValueError as error:
                 raise HeadError(str(error)) from error
         lowest, highest = _TEMPERATURES
@@ -157,6 +157,16 @@ class HeadConfig:
         return TokenPooling(
             self.probe.token_pooling, patch_grid(self.backbone.image_size, self.backbone.num_patches)
         )
+
+    def token_grid(self) -> tuple[int, int]:
+        """Rows and columns of what is left of a frame's tokens.
+
+        Raises:
+            ValueError: the backbone's patches are not squares that fill its image, or cannot be pooled so.
+        """
+        grid = patch_grid(self.backbone.image_size, self.backbone.num_patches)
+        side = TokenPooling(self.probe.token_pooling, grid).side
+        return grid[0] // side, grid[1] // side
 
     def to_json(self) -> dict[str, Any]:
         """The config as config.json holds it."""

@@ -20,6 +20,7 @@ from step_ros.training.adapted_fit import fit_adapted
 from step_ros.training.calibration import calibrate
 from step_ros.training.checkpoint import remove_checkpoints
 from step_ros.training.class_names import NameReaders, check_text_side
+from step_ros.training.closed_form import fit_closed_form
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.heads import TaskHeads, new_heads
 from step_ros.training.lesson import Fitted, Lesson, prepare_lesson
@@ -69,7 +70,7 @@ def fit(
     check_text_side(options.adapter, name_readers)
     torch.manual_seed(options.seed)
     console = console or Console()
-    if options.precision == "auto":
+    if options.precision == "auto" and options.probe != "moments":
         options = replace(options, precision=fastest_precision(options.device))
         console.print(f"computing in {options.precision}")
     lesson = prepare_lesson(store, tasks, options, console)
@@ -106,10 +107,15 @@ def fit_heads(
         identity = backbone.to(options.device).identity
     tokens_of = read_windows(lesson.store, backbone, keep_bytes=KEPT_BYTES)
     heads = new_heads(lesson, identity, tokens_of, options)
-    state = train(TaskHeads(heads), lesson, tokens_of, options, checkpoints=checkpoints, console=console)
+    if options.probe == "moments":
+        fit_closed_form(heads, lesson, tokens_of, options)
+        fitted = Fitted(heads, lesson.split, 0, backbone=backbone, precision="float32")
+    else:
+        state = train(TaskHeads(heads), lesson, tokens_of, options, checkpoints=checkpoints, console=console)
+        fitted = Fitted(heads, lesson.split, state.step, state.curve, backbone, options.precision)
     for head in heads.values():
         calibrate(head.to(options.device).eval(), lesson, tokens_of, options)
-    return Fitted(heads, lesson.split, state.step, state.curve, backbone, options.precision)
+    return fitted
 
 
 def load_unchanged(

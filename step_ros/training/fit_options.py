@@ -24,7 +24,8 @@ class FitOptions:
     """How heads are fitted."""
 
     probe: str = "step"
-    """Which probe: step, linear, attentive or self_attention."""
+    """Which probe: step, linear, attentive, self_attention, or moments, which is fitted in closed form in
+    seconds: nothing below that is about optimiser steps touches it."""
     step: StepOptions = StepOptions()
     """How a "step" probe differs from STEP (the paper's ablations)."""
     num_heads: int = 12
@@ -68,6 +69,9 @@ class FitOptions:
 
     hold_out: tuple[str, ...] = ()
     """Groups (scenes, persons) that are not trained on."""
+    examples_per_class: int | None = None
+    """How many training clips of each class of the first task are used, drawn by `seed`; all by default.
+    What a head learns from so few says whether labelling more would pay."""
     validation_share: float = 0.0
     """Share of the training clips to hold out for calibration and early stopping, where the data have no
     such split."""
@@ -99,12 +103,18 @@ class FitOptions:
         for name in ("steps", "batch_size", "check_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.examples_per_class is not None and self.examples_per_class < 1:
+            raise ValueError(f"examples_per_class must be at least 1, got {self.examples_per_class}")
         for name in ("token_dropout", "validation_share", "label_smoothing"):
             share = getattr(self, name)
             if share is not None and not 0 <= share < 1:
                 raise ValueError(f"{name} must be a share from 0 to below 1, got {share}")
         if self.precision not in ("auto", "bfloat16", "float32"):
             raise ValueError(f"unknown precision {self.precision!r}; known are auto, bfloat16, float32")
+        if self.probe == "moments" and self.adapter.kind:
+            raise ValueError(
+                "a moments head is fitted in closed form and teaches no adapter; choose another probe"
+            )
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}; known are {', '.join(OPTIMIZERS)}")
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from step_ros.backbones import Backbone
 from step_ros.probes import Head
 from step_ros.training.fit_options import FitOptions
-from step_ros.training.splits import Split, split_clips, untrained_classes
+from step_ros.training.splits import Split, split_clips, untrained_classes, with_few_examples
 from step_ros.training.store import TokenStore
 from step_ros.training.windows import DIRECTION, Teaching, Window, with_built_in
 
@@ -61,6 +61,8 @@ def prepare_lesson(store: TokenStore, tasks: Sequence[str], options: FitOptions,
     """
     store.check_tasks([task for task in tasks if task != DIRECTION])
     split = split_clips(store, hold_out=options.hold_out, validation_share=options.validation_share)
+    if options.examples_per_class is not None:
+        split = with_few_examples(split, tasks[0], options.examples_per_class, seed=options.seed)
     for task in tasks:
         for name, classes in untrained_classes(split, task).items():
             console.print(f"[yellow]{task}: {name} has {', '.join(classes)}, which training lacks")

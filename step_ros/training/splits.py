@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from step_ros.training.store import StoredClip, TokenStore
 
@@ -75,6 +76,16 @@ def split_clips(store: TokenStore, *, hold_out: Sequence[str] = (), validation_s
     else:
         split = Split(list(store.clips), [], list(store.clips))
     return _with_validation(split, validation_share)
+
+
+def with_few_examples(split: Split, task: str, count: int, *, seed: int) -> Split:
+    """The same split with at most `count` training clips of each class of a task, drawn by `seed`."""
+    by_label: dict[str, list[StoredClip]] = defaultdict(list)
+    for clip in split.train:
+        by_label[clip.labels.get(task, "")].append(clip)
+    draw = random.Random(seed)
+    drawn = [draw.sample(clips, min(count, len(clips))) for _, clips in sorted(by_label.items())]
+    return replace(split, train=[clip for clips in drawn for clip in clips])
 
 
 def untrained_classes(split: Split, task: str) -> dict[str, list[str]]:

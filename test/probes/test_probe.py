@@ -11,6 +11,7 @@ from step_ros.probes import (
     PROBE_KINDS,
     AttentiveProbe,
     LinearProbe,
+    MomentsProbe,
     Probe,
     SelfAttentionProbe,
     StepAblation,
@@ -22,7 +23,7 @@ from step_ros.probes import (
 from .small_heads import CLASSES, make_head, make_tokens
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PROBE_KINDS if kind != "step"])
+@pytest.mark.parametrize("kind", [kind for kind in PROBE_KINDS if kind not in ("step", "moments")])
 @torch.no_grad()
 def test_rivals_are_blind_to_order(kind: str) -> None:
     head, tokens = make_head(kind=kind), make_tokens()
@@ -36,6 +37,7 @@ def test_rivals_are_blind_to_order(kind: str) -> None:
         (LinearProbe(768, 16, 30), 23_070),
         (SelfAttentionProbe(768, 16, 30, 12), 2_385_438),
         (AttentiveProbe(768, 16, 30, 12), 7_111_710),
+        (MomentsProbe(768, 16, (16, 16), 30), 368_670),
         (StepProbe(768, 16, 30, 12), 2_398_494),
         (StepAblation(768, 16, 256, 30, 12, StepOptions(block="residual")), 2_398_494 + 2 * 768),
         (StepAblation(768, 16, 256, 30, 12, StepOptions(position_unit="token")), 2_398_494 + 255 * 16 * 768),
@@ -49,7 +51,7 @@ def test_parameter_counts_are_those_of_the_docstrings(probe: Probe, count: int) 
 @pytest.mark.parametrize(
     "probe",
     [
-        *({"kind": kind} for kind in PROBE_KINDS if kind not in ("step", "self_attention")),
+        *({"kind": kind} for kind in PROBE_KINDS if kind not in ("step", "self_attention", "moments")),
         {"options": StepOptions(position="hybrid")},
         {"token_pooling": 2},
     ],

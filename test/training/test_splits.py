@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from step_ros.training.splits import SplitError, split_clips, untrained_classes
+from step_ros.training.splits import SplitError, split_clips, untrained_classes, with_few_examples
 from step_ros.training.store import TokenStore, open_store
 
 
@@ -64,3 +64,12 @@ def test_classes_that_training_lacks_are_found(scenes: TokenStore) -> None:
         replace(clip, labels={"direction": "up"}) if clip.group == "scene2" else clip for clip in scenes.clips
     ]
     assert untrained_classes(split_clips(scenes, hold_out=["scene2"]), "direction") == {"test": ["up"]}
+
+
+def test_few_examples_are_drawn_of_every_class(scenes: TokenStore) -> None:
+    split = split_clips(scenes, hold_out=["scene2"])
+    few = with_few_examples(split, "direction", 2, seed=0)
+    assert sorted(clip.labels["direction"] for clip in few.train) == ["left"] * 2 + ["right"] * 2
+    assert few.test == split.test and few == with_few_examples(split, "direction", 2, seed=0)
+    assert few != with_few_examples(split, "direction", 2, seed=1)
+    assert len(with_few_examples(split, "direction", 99, seed=0).train) == len(split.train)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from step_ros.probes.head import Head
+from step_ros.probes.moments import MomentsProbe
 from step_ros.probes.self_attention import SelfAttentionProbe
 from step_ros.probes.step import StepProbe
 from step_ros.probes.streaming.core_threads import CoreThreads
 from step_ros.probes.streaming.fused_step import FusedStep, fused_dtype, memory_bytes
+from step_ros.probes.streaming.moments import StreamingMoments
 from step_ros.probes.streaming.self_attention import StreamingSelfAttention
 from step_ros.probes.streaming.stacked_weights import attention_probe, value_and_class_counts
 from step_ros.probes.streaming.step import StreamingStep
@@ -39,11 +41,11 @@ class StreamingHeads:
     """Every task's answer for the newest T grid times, at the cost of what is new.
 
     A STEP or self-attention head streams, on a CPU as `StreamingStep` or `StreamingSelfAttention`, on a GPU
-    as `FusedStep`: the answer is the plain module's, to 1e-5 of the largest logit in mode ``"float32"`` and
-    to 2e-3 in mode ``"fast"``, which multiplies in 16 bits where the processor can and the window is large
-    enough to gain by it. Any other head, and whatever would go beyond the memory limit, runs the plain module
-    on the window's tokens; so does a STEP head while its scores are beyond what streaming can hold exactly.
-    The caller sees no difference.
+    as `FusedStep`, and a moments head as `StreamingMoments`: the answer is the plain module's, to 1e-5 of the
+    largest logit in mode ``"float32"`` and to 2e-3 in mode ``"fast"``, in which attention multiplies in 16
+    bits where the processor can and the window is large enough to gain by it. Any other head, and whatever
+    would go beyond the memory limit, runs the plain module on the window's tokens; so does a STEP head while
+    its scores are beyond what streaming can hold exactly. The caller sees no difference.
 
     Weights are copied at construction: build it anew after changing a head.
 
@@ -93,6 +95,7 @@ class StreamingHeads:
         # By batch of tasks; the attention heads of a batch are dealt out to the threads.
         self._streams: dict[tuple[str, ...], list[Stream]] = {}
         self._fused: dict[tuple[str, ...], FusedStep] = {}
+        self._moments: dict[tuple[str, ...], StreamingMoments] = {}
         self._memory_bytes = 0
         streaming = {
             task: head
@@ -103,6 +106,11 @@ class StreamingHeads:
             on_cpu = self.heads[tasks[0]].device.type == "cpu"
             stream = self._stream if on_cpu else self._fuse
             stream(tasks, mode, memory_limit_mb * 1024 * 1024)
+        for alike, probes in _moments_probes(self.heads).items():
+            needed = StreamingMoments.memory_for(probes[0])
+            if self._memory_bytes + needed <= memory_limit_mb * 1024 * 1024:
+                self._moments[alike] = StreamingMoments(probes)
+                self._memory_bytes += needed
         self._tokens: deque[Tensor] = deque(maxlen=self.num_frames)  # P D each, oldest first
         self._newest = 0
 
@@ -114,7 +122,7 @@ class StreamingHeads:
     @property
     def streaming_tasks(self) -> tuple[str, ...]:
         """The tasks that have a streaming form and memory for it."""
-        return tuple(task for tasks in (*self._streams, *self._fused) for task in tasks)
+        return tuple(task for tasks in (*self._streams, *self._fused, *self._moments) for task in tasks)
 
     def push(self, grid_index: int, tokens: Tensor) -> None:
         """Slide forward to `grid_index`.
@@ -157,6 +165,8 @@ class StreamingHeads:
             streamed.update(zip(tasks, map(_sum, rows), strict=True))
         for tasks, fused in self._fused.items():
             streamed.update(zip(tasks, fused.logits(), strict=True))
+        for tasks, moments in self._moments.items():
+            streamed.update(zip(tasks, moments.logits(), strict=True))
         window: Tensor | None = None
         logits: dict[str, Tensor] = {}
         for task, head in self.heads.items():
@@ -195,12 +205,17 @@ class StreamingHeads:
                 part.reset()
         for fused in self._fused.values():
             fused.reset()
+        for moments in self._moments.values():
+            moments.reset()
 
     def _push_position(self, tokens: Tensor) -> None:
         threads = range(self._threads.count if self._streams else 0)
         self._threads.run([partial(self._push_part, thread, tokens) for thread in threads])
         for tasks, fused in self._fused.items():
             fused.push(tokens.to(self.heads[tasks[0]].device))
+        for tasks, moments in self._moments.items():
+            head = self.heads[tasks[0]]
+            moments.push(head.prepare(tokens.to(head.device)))
         self._tokens.append(tokens)
 
     @torch.inference_mode()
@@ -285,6 +300,17 @@ def _batches(heads: Mapping[str, Head], num_threads: int) -> list[list[str]]:
         size = max(1, _BLOCK_BYTES // one) if device.type == "cpu" else len(alike)
         batches += [alike[start : start + size] for start in range(0, len(alike), size)]
     return batches
+
+
+def _moments_probes(heads: Mapping[str, Head]) -> dict[tuple[str, ...], list[MomentsProbe]]:
+    """The moments probes that are given the same tokens, by their tasks."""
+    alike: dict[Hashable, dict[str, MomentsProbe]] = defaultdict(dict)
+    for task, head in heads.items():
+        if isinstance(head.probe, MomentsProbe):
+            kind = head.normalization.kind
+            statistics = task if kind == "channel" else ""  # each head has its own
+            alike[head.pooling.side, kind, statistics, head.dtype, head.device][task] = head.probe
+    return {tuple(probes): list(probes.values()) for probes in alike.values()}
 
 
 def _can_stream(head: Head) -> bool:

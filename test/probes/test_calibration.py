@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from step_ros.training.calibration import fit_rejection_threshold, fit_temperature
+from step_ros.probes.calibration import fit_rejection_threshold, fit_temperature
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
