@@ -44,6 +44,7 @@ def evaluate(
         markdown_table,
         metrics_rows,
         terminal_table,
+        verdict_text,
     )
     from step_ros.training.store import open_store
 
@@ -59,8 +60,12 @@ def evaluate(
     for task, judgement in found.judgements.items():
         if classes:
             console.print(terminal_table(class_rows(judgement.report), title=task))
+        console.print(verdict_text(task, found.verdicts[task]))
     if json_file is not None:
-        content = {task: judgement.to_json() for task, judgement in found.judgements.items()}
+        content = {
+            task: {**judgement.to_json(), "verdict": [finding.to_json() for finding in found.verdicts[task]]}
+            for task, judgement in found.judgements.items()
+        }
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if csv_file is not None:
         csv_file.write_text(csv_table(rows), encoding="utf-8")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import BACKBONE_FOLDER
 from step_ros.probes import Head
 from step_ros.scores.clips import ClipScores
+from step_ros.scores.verdict import Finding, Judged, evaluate
 from step_ros.training.judge import JudgeError, Judgement, judge
 from step_ros.training.linear_probe import mean_pooled_linear_probe
 from step_ros.training.model_card import read_provenance
@@ -29,6 +31,8 @@ class JudgedHeads:
     """By task."""
     yardstick: dict[str, ClipScores]
     """What an order-blind linear probe is worth on the same clips, by what tables call it; may be empty."""
+    verdicts: dict[str, list[Finding]]
+    """How far to trust each head, by task."""
 
     @property
     def metrics(self) -> dict[str, ClipScores]:
@@ -69,8 +73,17 @@ def judge_heads(
     if store.holds_pixels:
         encoder = load_backbone(backbone or folder / BACKBONE_FOLDER, adapters=ALL_ADAPTERS)
     judgements = {task: judge(head, store, clips, encoder) for task, head in heads.items()}
-    beside = _yardstick(store, list(heads), clips) if yardstick and not store.holds_pixels else {}
-    return JudgedHeads(judgements, beside)
+    measure = None
+    if yardstick and not store.holds_pixels:
+        measure = next((task for task in heads if task in store.tasks), None)
+    blind = None if measure is None else _yardstick(store, measure, clips)
+    verdicts = {}
+    for task, judgement in judgements.items():
+        judged = _with_training(judgement.judged, folder / task, task, clips, store)
+        order_blind = blind.pair_accuracy if blind is not None and task == measure else None
+        verdicts[task] = evaluate(judged, order_blind=order_blind)
+    beside = {} if blind is None else {f"{measure}, by an order-blind linear probe": blind}
+    return JudgedHeads(judgements, beside, verdicts)
 
 
 def heads_below(folder: Path) -> dict[str, Head]:
@@ -126,11 +139,23 @@ def clips_to_judge(
     return clips
 
 
-def _yardstick(store: TokenStore, tasks: Sequence[str], clips: Sequence[StoredClip]) -> dict[str, ClipScores]:
-    """The linear probe on the first task, where there is something else to train it on."""
+def _with_training(
+    judged: Judged, folder: Path, task: str, clips: Sequence[StoredClip], store: TokenStore
+) -> Judged:
+    """The same answers, with what the head's folder says that it was trained on."""
+    provenance = read_provenance(folder)
+    if provenance is None:
+        return judged
+    taught = [clip for clip in store.clips if clip.name in provenance.trained_on]
+    trained = Counter(clip.labels[task] for clip in taught if task in clip.labels)
+    seen = sum(clip.name in provenance.trained_on for clip in clips)
+    return replace(judged, trained=trained or None, seen=seen)
+
+
+def _yardstick(store: TokenStore, task: str, clips: Sequence[StoredClip]) -> ClipScores | None:
+    """The linear probe on a task, where there is something else to train it on."""
     judged = {id(clip) for clip in clips}
     train = [clip for clip in store.clips if id(clip) not in judged and clip.split in ("", "train")]
-    task = next((task for task in tasks if task in store.tasks), None)
-    if task is None or len({clip.labels.get(task) for clip in train} - {None}) < 2:
-        return {}
-    return {f"{task}, by an order-blind linear probe": mean_pooled_linear_probe(store, task, train, clips)}
+    if len({clip.labels.get(task) for clip in train} - {None}) < 2:
+        return None
+    return mean_pooled_linear_probe(store, task, train, clips)

@@ -7,10 +7,12 @@ import io
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from step_ros.scores.classes import ClassReport
 from step_ros.scores.clips import ClipScores
 from step_ros.scores.score import NOTHING, percent, score_rows
+from step_ros.scores.verdict import Finding, Gravity
 
 
 def metrics_rows(results: Mapping[str, ClipScores]) -> list[list[str]]:
@@ -35,6 +37,19 @@ def terminal_table(rows: Sequence[Sequence[str]], *, title: str = "") -> Table:
         if any(value != NOTHING for value in row[1:]):
             table.add_row(*row)
     return table
+
+
+def verdict_text(task: str, findings: Sequence[Finding]) -> Text:
+    """How far to trust a head, for rich's console: a line a finding, under what kind it is."""
+    text = Text()
+    for gravity in Gravity:
+        sentences = [finding.sentence for finding in findings if finding.gravity is gravity]
+        if sentences:
+            text.append(
+                f"{task}, {gravity.value}\n", style="bold red" if gravity is Gravity.DOUBT else "bold"
+            )
+            text.append("".join(f"  - {sentence}\n" for sentence in sentences))
+    return text
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 
 import torch
 
@@ -10,9 +10,7 @@ from step_ros.probes import Head, MomentsProbe
 from step_ros.probes.moments_fit import fit_moments
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.lesson import Lesson
-from step_ros.training.store import TokenStore
 from step_ros.training.window_tokens import WindowTokens
-from step_ros.training.windows import Window
 
 MOST_WINDOWS = 2048
 """Windows that heads are fitted on; of more, evenly chosen ones, since neighbours say much the same."""
@@ -26,7 +24,9 @@ def fit_closed_form(
 ) -> None:
     """Fit a moments head for each task of a lesson, each calibrated by leaving recordings out."""
     windows = lesson.training[:: -(-len(lesson.training) // MOST_WINDOWS)]
-    recordings = _recordings(lesson.store, windows)
+    recordings: list[Hashable] = [*lesson.store.recordings(windows)]
+    if len(set(recordings)) == 1:  # nothing to leave out but windows
+        recordings = [(window.tensor, window.first) for window in windows]
     for task, head in heads.items():
         probe = head.to(options.device).eval().probe
         assert isinstance(probe, MomentsProbe)
@@ -39,12 +39,3 @@ def fit_closed_form(
             *(head, torch.cat(moments).cpu(), targets[taught], [recordings[i] for i in taught]),
             accepted_accuracy=options.accepted_accuracy,
         )
-
-
-def _recordings(store: TokenStore, windows: Sequence[Window]) -> list[Hashable]:
-    """The group of each window, or where there are none its video; in a single one each window is alone."""
-    group_of = {clip.file: clip.group or clip.file for clip in store.clips}
-    recordings: list[Hashable] = [group_of[window.file] for window in windows]
-    if len(set(recordings)) > 1:
-        return recordings
-    return [(window.file, window.tensor, window.first) for window in windows]

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
+
 from step_ros.backbones import Backbone
 from step_ros.probes import Head
 from step_ros.scores import classes as class_scores
 from step_ros.scores import clips as clip_scores
 from step_ros.scores.classes import ClassReport
 from step_ros.scores.clips import ClipScores
+from step_ros.scores.verdict import Judged
 from step_ros.training.store import StoredClip, TokenStore
 from step_ros.training.window_tokens import read_windows, window_logits
-from step_ros.training.windows import DIRECTION, FORWARD
+from step_ros.training.windows import DIRECTION, FORWARD, label_of
 
 
 class JudgeError(ValueError):
@@ -27,9 +30,11 @@ class Judgement:
 
     metrics: ClipScores
     report: ClassReport
+    judged: Judged
+    """The answers themselves."""
 
     def to_json(self) -> dict[str, Any]:
-        """Both in one JSON object."""
+        """Metrics and report in one JSON object."""
         return {**self.metrics.to_json(), **asdict(self.report)}
 
 
@@ -71,4 +76,10 @@ def judge(
         logits.numpy(), turned.numpy(), *about, temperature=config.temperature, direction=direction
     )
     report = class_scores.evaluate(logits.numpy(), *about, temperature=config.temperature)
-    return Judgement(metrics, report)
+    known = [window for window in windows if label_of(window, config.task) in config.labels]
+    answers, recordings = (logits.numpy(), *about), store.recordings(known)
+    if direction:  # of which clips forwards are only half
+        both = torch.cat([logits, turned]).numpy(), torch.cat([targets, 1 - targets]).numpy()
+        answers, recordings = (*both, *about[1:]), recordings * 2
+    judged = Judged(*answers, recordings, config.temperature)
+    return Judgement(metrics, report, judged)

@@ -99,6 +99,11 @@ class TokenStore(ABC):
         """The windows of these clips, forwards, that temperatures and thresholds are fitted on."""
         return self.clip_windows(clips)
 
+    def recordings(self, windows: Sequence[Window]) -> list[str]:
+        """Where each window is from: its group, or, where the data set has none, its video."""
+        group_of = {clip.file: clip.group or clip.file for clip in self.clips}
+        return [group_of[window.file] for window in windows]
+
     def tokens(self, file: str, tensor: str, view: int = 0) -> Tensor:
         """A tensor of the store (F, P, D), of the type it was stored in; memory-mapped.
 
