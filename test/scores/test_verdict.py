@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from step_ros.scores.verdict import Gravity, Judged, evaluate, interval
+from step_ros.scores.verdict import Gravity, Judged, evaluate, interval, wilson
 
 LABELS = ("open", "close", "wipe")
 PAIRS = (("open", "close"),)
@@ -94,3 +95,9 @@ def test_clips_of_one_recording_say_less_than_of_many() -> None:
     assert apart.low == pytest.approx(0.645, abs=0.01) and apart.high == pytest.approx(0.83, abs=0.01)
     assert together.low < 0.3 and together.high == 1.0
     assert interval(hits[:20], ["one"] * 20).low == pytest.approx(0.84, abs=0.01)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (3, 7), (50, 50), (0, 200), (117, 400)])
+def test_the_interval_is_wilsons(hits: int, count: int) -> None:
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    assert wilson(hits, count) == pytest.approx((expected.low, expected.high), abs=1e-6)
