@@ -19,6 +19,7 @@ from step_ros.cli.benchmark_page import benchmark_page
 from step_ros.cli.evaluate import evaluate
 from step_ros.cli.export import export
 from step_ros.cli.extract import extract
+from step_ros.cli.learn import learn
 from step_ros.cli.listen import listen
 from step_ros.cli.replay import replay
 from step_ros.cli.report import report
@@ -39,6 +40,7 @@ def commands(arguments: list[str]) -> dict[str, Callable[..., Any]]:
         arguments: of the command line: a `--config` among them gives `train` its defaults.
     """
     return {
+        "learn": learn,
         "extract": extract,
         "verify": verify,
         "evaluate": evaluate,

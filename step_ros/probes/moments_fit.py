@@ -25,7 +25,7 @@ def fit_moments(
     recordings: Sequence[Hashable],
     *,
     accepted_accuracy: float = 0.95,
-) -> None:
+) -> Tensor:
     """Fit a moments head to examples, and its temperature and rejection threshold with it.
 
     Each class is regressed on its own: whether an example is of it (1) or not (0), beyond how often examples
@@ -41,6 +41,9 @@ def fit_moments(
         recordings: of each example where it is from; an example and its like backwards are from one. With
             only one in all, nothing can be left out: then every example should count as its own.
         accepted_accuracy: how often answers at or above the rejection threshold are to be right.
+
+    Returns:
+        (N, K) the answers, as logits, to each recording from the others alone.
 
     Raises:
         ValueError: there are no examples, one is not finite, or the head is of another kind.
@@ -69,6 +72,7 @@ def fit_moments(
     with torch.no_grad():
         probe.classifier.weight.copy_(weight.T)
         probe.classifier.bias.copy_(bias)
+    return logits
 
 
 @dataclass(frozen=True)

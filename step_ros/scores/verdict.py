@@ -147,6 +147,11 @@ def _doubts(judged: Judged, order_blind: float | None) -> list[str]:
     error = calibration_error(softmax(logits, judged.temperature).max(axis=1), right)
     if error > _MISCALIBRATED:
         doubts.append(f"Its confidence is off by {100 * error:.0f} points on average: no threshold holds.")
+    wrong = {label: int((~right[targets == label]).sum()) for label in np.unique(targets).tolist()}
+    mostly = {label: count for label, count in wrong.items() if 2 * count > int((targets == label).sum())}
+    if mostly:
+        named = ", ".join(f"{labels[k]} ({n} of {(targets == k).sum()})" for k, n in mostly.items())
+        doubts.append(f"It calls most clips of these classes something else: {named}.")
     few = {labels[label]: int((targets == label).sum()) for label in np.unique(targets)}
     few = {label: count for label, count in few.items() if count < FEW}
     if few:
@@ -184,7 +189,7 @@ def _beliefs(judged: Judged) -> list[str]:
     partner = partner_indices(judged.labels, judged.pairs)
     symmetric = partner[targets] >= 0
     recordings = len(set(judged.recordings))
-    where = f"in {recordings} recordings" if recordings > 1 else "in one recording or scene"
+    where = f"in {recordings} recordings" if recordings > 1 else "in one recording"
     chance = float(np.bincount(targets).max() / len(targets))
     beliefs = []
     overall = interval(right, judged.recordings)

@@ -76,7 +76,9 @@ def fit_adapted(
         trained += merge_text_side(head.to(options.device).eval().probe)
         head.config = replace(head.config, backbone=backbone.identity)
         calibrate(head, lesson, tokens_of, options)
-    return Fitted(heads, lesson.split, state.step, state.curve, backbone, options.precision, trained)
+    return Fitted(
+        heads, lesson.split, state.step, state.curve, backbone, options.precision, adapter_parameters=trained
+    )
 
 
 class AdaptedHeads(TaskHeads):

@@ -108,8 +108,8 @@ def fit_heads(
     tokens_of = read_windows(lesson.store, backbone, keep_bytes=KEPT_BYTES)
     heads = new_heads(lesson, identity, tokens_of, options)
     if options.probe == "moments":
-        fit_closed_form(heads, lesson, tokens_of, options)
-        fitted = Fitted(heads, lesson.split, 0, backbone=backbone, precision="float32")
+        held_out = fit_closed_form(heads, lesson, tokens_of, options)
+        fitted = Fitted(heads, lesson.split, 0, backbone=backbone, precision="float32", held_out=held_out)
     else:
         state = train(TaskHeads(heads), lesson, tokens_of, options, checkpoints=checkpoints, console=console)
         fitted = Fitted(heads, lesson.split, state.step, state.curve, backbone, options.precision)

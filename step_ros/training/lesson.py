@@ -9,6 +9,7 @@ from rich.console import Console
 
 from step_ros.backbones import Backbone
 from step_ros.probes import Head
+from step_ros.scores.verdict import Judged
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.splits import Split, split_clips, untrained_classes, with_few_examples
 from step_ros.training.store import TokenStore
@@ -48,6 +49,8 @@ class Fitted:
     """What makes tokens of the store's pixels, adapted or as it was; None where the store holds tokens."""
     precision: str = ""
     """What the probes were computed in."""
+    held_out: dict[str, Judged] = field(default_factory=dict)
+    """By task, of heads in closed form: answers to the training clips, each recording's from the others."""
     adapter_parameters: int = 0
     """Parameters of the adapter, and of a text side, that were trained."""
 

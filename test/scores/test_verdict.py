@@ -58,6 +58,7 @@ def test_one_class_for_everything() -> None:
     same = replace(judged(), logits=np.tile(np.log([0.98, 0.01, 0.01]), (120, 1)))
     doubts = sentences(same, Gravity.DOUBT)
     assert doubts[0] == "It says open of 100 % of the clips, whatever they show."
+    assert "It calls most clips of these classes something else: close (40 of 40), wipe (40 of 40)." in doubts
     assert sentences(same, Gravity.BELIEF) == []
 
 
