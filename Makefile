@@ -1,12 +1,15 @@
 # Each target makes what it needs on a fresh machine: `make demo` or `make test` is all there is to type.
 #
 #   PYTHON=python3.12 make test     with another Python (3.10 to 3.13)
+#   WORKERS=4 make test             four tests at a time, not three
 #   ROS 2 sourced                   that ROS is used; otherwise one comes from wheels
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup     no CUDA: a tenth of the download
 
 SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
+# One more than cores, of which two are expected: who starts nodes mostly waits.
+WORKERS ?= 3
 MINUTES ?= 30
 FAULTS ?= 200
 CASES ?= 100000
@@ -35,7 +38,7 @@ demo: $(STAMP) ## play the built-in recording into the perception node, over rea
 	@$(BIN)/python -m step_ros.ros.demo
 
 test: $(STAMP) ## every test, the linters among them
-	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(WORKERS) --durations=15 $(PYTEST_ARGUMENTS)
 
 fuzz: $(STAMP) ## images, model folders, parameter and label files: CASES=100000 broken ones of each
 	@FUZZ_CASES=$(CASES) $(BIN)/python -m pytest test/fuzz

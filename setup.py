@@ -42,6 +42,7 @@ TEST = [
     "mypy>=1.11",
     "pytest>=6.2",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     "ruff>=0.9",
     "selenium>=4.20",
     "torchmetrics>=1.4",

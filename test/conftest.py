@@ -1,4 +1,4 @@
-"""What every test stands on: a ROS graph of its own, and the `needs_cuda` mark."""
+"""What every test stands on: a ROS graph of its own, its turn among the others, and the `needs_cuda` mark."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+
+from .side_by_side import give_way, in_order, pytest_xdist_make_scheduler  # noqa: F401
 
 
 def claim_ros_domain() -> tuple[int, IO[str]]:
@@ -33,8 +35,14 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_LOG_DIR"] = LOG_FOLDER.name
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Nodes that are watched by the clock have the processor when they want it."""
+    give_way(item)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip `needs_cuda` tests where there is no GPU, unless STEP_ROS_REQUIRE_CUDA=1 promises one."""
+    """Order tests; skip `needs_cuda` where there is no GPU, unless STEP_ROS_REQUIRE_CUDA=1 promises one."""
+    items[:] = in_order(items)
     marked = [item for item in items if item.get_closest_marker("needs_cuda")]
     if not marked or os.environ.get("STEP_ROS_REQUIRE_CUDA") == "1":
         return

@@ -69,6 +69,11 @@ def test_wheel_holds_every_shared_file(wheel: Path) -> None:
         assert {path.relative_to(ROOT).as_posix() for path in files} <= names
 
 
+def without_the_sources() -> dict[str, str]:
+    """The variables of this process, but for those that lead Python to packages: to ours, as one of them."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+
+
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new virtual environment with the wheel and what it requires, in the pinned versions; no extra."""
@@ -78,7 +83,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", f"--python={folder / 'bin' / 'python'}", "install"]
     install = [*pip, "--no-compile", "--retries=1", f"--constraint={pins}", str(wheel)]
     # The wheels' rclpy restarts Python under pip's feet, and that loses the environment pip installs to.
-    guard = os.environ | {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}
+    guard = without_the_sources() | {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"}
     result = subprocess.run(install, env=guard, capture_output=True, text=True)
     if "NewConnectionError" in result.stderr or "NameResolutionError" in result.stderr:
         pytest.skip("there is no package index to install from")
@@ -89,9 +94,12 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_in(environment: Path, folder: Path, *command: object) -> subprocess.CompletedProcess[str]:
     """Run a program of an environment, which sees nothing of this one, nor of the sources."""
     program, *arguments = map(str, command)
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return subprocess.run(
-        [environment / "bin" / program, *arguments], cwd=folder, env=clean, capture_output=True, text=True
+        [environment / "bin" / program, *arguments],
+        cwd=folder,
+        env=without_the_sources(),
+        capture_output=True,
+        text=True,
     )
 
 

@@ -8,7 +8,7 @@ TEST = Path(__file__).resolve().parents[1]
 PACKAGE = TEST.parent / "step_ros"
 
 BESIDE_THE_ROOMS = {
-    "behaviour": "the running node, as cameras, planners and whoever manages it see it",
+    "behaviour": "the running node, and DDS below it, as cameras, planners and whoever manages it see it",
     "docs": "the documentation, and the commands in it",
     "fuzz": "broken files of every kind, as many as one asks for",
     "packaging": "what is installed with the package, or beside it",
