@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from typing import Any
 
 from rclpy.executors import Executor as RclpyExecutor
 from rclpy.executors import ExternalShutdownException, ShutdownException, TimeoutException
+
+from step_ros.ros.node.rclpy_releases import REMOVED_WHILE_TAKEN
 
 _MOMENT = 1e-4
 """Seconds."""
@@ -45,7 +48,8 @@ class CallbackExecutor(RclpyExecutor):
         self._begun.append(task)
         for each in [each for each in self._begun if each.done()]:
             self._begun.remove(each)
-            each.result()
+            with contextlib.suppress(*REMOVED_WHILE_TAKEN):
+                each.result()
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Let no further callback begin; see rclpy's."""

@@ -14,6 +14,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from step_ros.ros.node.qos_report import QosReport
+from step_ros.ros.node.rclpy_releases import with_message_info
 
 TRANSPORTS = {"raw": ("", Image), "compressed": ("/compressed", CompressedImage)}
 """What each image_transport adds to the topic `image`, and its message type."""
@@ -74,7 +75,8 @@ class ImageInput:
         self.lost = 0
         """Published, but not received: lost on the way, or replaced by a newer one before it was taken.
 
-        As far as the middleware numbers messages, and while there is one publisher.
+        As far as the middleware numbers messages and rclpy tells (not on Humble), and while there is one
+        publisher.
         """
         self._reliability = ReliabilityPolicy.BEST_EFFORT
         self._subscription = self._subscribe(self._best_reliability())
@@ -141,7 +143,7 @@ class ImageInput:
         subscription = self._node.create_subscription(
             self._type,
             self._topic,
-            self._receive,
+            with_message_info(self._receive),
             profile,
             callback_group=self._callback_group,
             event_callbacks=self._report.of_subscription(self._topic),

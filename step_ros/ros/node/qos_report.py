@@ -8,10 +8,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 
-try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-except ImportError:  # ROS 2 Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+from step_ros.ros.node.rclpy_releases import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 _OF_CAMERA = {
     "RELIABILITY": "the camera offers best_effort and this node asks for reliable: set "
