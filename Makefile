@@ -20,8 +20,8 @@ BIN := $(VENV)/bin
 ROS := $(or $(if $(AMENT_PREFIX_PATH),$(ROS_DISTRO)),wheels)
 STAMP := $(VENV)/.set-up-$(ROS)-$(subst /,-,$(PYTHON))
 SETUP_INPUTS := $(wildcard setup.py setup.cfg package.xml constraints/*.txt requirements/*.txt \
-    scripts/setup_environment.sh scripts/build_vision_msgs.py \
-    interfaces/vision_msgs/* interfaces/vision_msgs/msg/*)
+    scripts/setup_environment.sh scripts/build_interfaces.py \
+    interfaces/*/* interfaces/*/msg/*)
 
 .PHONY: help setup demo test fuzz soak audit lint benchmark benchmark-gpu docs clean
 

@@ -59,7 +59,7 @@ else
     say "no ROS is sourced: installing ROS 2 Jazzy from wheels, with everything else (about 400 MB without CUDA)"
     pip --constraint "constraints/python$minor.txt" --editable "$package" --requirement requirements/ros_wheels.txt
     command -v cmake > /dev/null || pip cmake
-    say "generating vision_msgs"
-    "$venv/bin/python" scripts/build_vision_msgs.py
+    say "generating vision_msgs and bond"
+    "$venv/bin/python" scripts/build_interfaces.py
 fi
 say "done: $venv"

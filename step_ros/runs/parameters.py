@@ -92,6 +92,14 @@ PARAMETERS = (
         settable="start",
     ),
     ParameterSpec(
+        "bond_heartbeat_period",
+        0.0,
+        "Time between two heartbeats of the bond with a lifecycle manager that wants one while the node is "
+        "active; Nav2's does unless its bond_timeout is 0, and 0.25 suits it. 0: no bond.",
+        within=Range(0.0, 2.0, "seconds"),
+        settable="unconfigured",
+    ),
+    ParameterSpec(
         "models",
         ["tabletop/fine_grained_action", "tabletop/atomic_action", "tabletop/object"],
         "The heads, one for each task: folders, names of bundled heads, or names on the Hugging Face hub.",

@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from step_ros.ros.node.bond import Bond, status_message
 from step_ros.ros.node.camera import Camera
 from step_ros.ros.node.diagnostics import Diagnostics
 from step_ros.ros.node.live_parameters import LiveParameters
@@ -67,6 +68,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
                 service.callback = self._guarded(service.callback)
         self._python_log = log_to_node(self)
         self._pipeline: Pipeline | None = None
+        self._bond: Bond | None = None
         self._diagnostics: dict[str, Diagnostics] = {}
         self._progress = ""
         self._progress_since = time.monotonic()
@@ -115,6 +117,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         """Load, build, warm up; images are subscribed, but not looked at."""
 
         def configure() -> None:
+            if value_of(self, "bond_heartbeat_period"):
+                status_message()  # what activate will need
             pipeline = Pipeline(self, self._report, MutuallyExclusiveCallbackGroup, self._say)
             name = self.get_fully_qualified_name().strip("/")
             device = pipeline.facts()["device"]
@@ -137,6 +141,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def activate() -> None:
             for camera in self._cameras():
                 camera.activate()
+            if period := value_of(self, "bond_heartbeat_period"):
+                self._bond = Bond(self, period)
 
         return self._attempt("activate", activate)
 
@@ -146,6 +152,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def deactivate() -> None:
             for camera in self._cameras():
                 camera.deactivate()
+            self._break_bond()
 
         return self._attempt("deactivate", deactivate)
 
@@ -184,6 +191,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         until = time.monotonic() + TAKEN_BACK_WITHIN
         for camera in cameras:
             camera.wait_until_received(until)
+        if self.context.ok():
+            self._break_bond()
         stop_logging_to_node(self._python_log)
 
     def note_callback_error(self, error: BaseException) -> None:
@@ -228,7 +237,13 @@ class PerceptionNode(LifecycleNodeMixin, Node):
 
         return answer
 
+    def _break_bond(self) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.break_()
+
     def _take_down(self) -> None:
+        self._break_bond()
         pipeline, self._pipeline = self._pipeline, None
         self._diagnostics = {}
         if pipeline is not None and not pipeline.close():

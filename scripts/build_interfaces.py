@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Generate vision_msgs into this Python environment, where no ROS installation brings it.
+"""Generate vision_msgs and bond into this Python environment, where no ROS installation brings them.
 
-rclpy and the common interfaces exist as wheels; vision_msgs does not. The generators that make it (rosidl)
-do, and interfaces/vision_msgs holds the definitions. The result is the real thing, and is checked to be: a
-publisher in a fresh process must announce the type hash that ROS's own vision_msgs announces.
+rclpy and the common interfaces exist as wheels; these two do not. The generators that make them (rosidl) do,
+and interfaces/ holds the definitions. The result is the real thing, and is checked to be: a publisher in a
+fresh process must announce the type hash that ROS's own message announces.
 """
 
 from __future__ import annotations
@@ -16,22 +16,37 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
-INTERFACES = Path(__file__).resolve().parents[1] / "interfaces" / "vision_msgs"
+INTERFACES = Path(__file__).resolve().parents[1] / "interfaces"
 PREFIX = Path(sys.prefix)
 
-# vision_msgs/msg/Classification as ROS distributes it. Endpoints with another hash do not connect to it.
-TYPE_HASH = "RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143"
+
+class Interface(NamedTuple):
+    """A message, and what shows that it is ROS's."""
+
+    message: str
+    """Its name in the package."""
+    type_hash: str
+    """Its type hash as ROS distributes it. Endpoints with another one do not connect to it."""
+
+
+PACKAGES = {
+    "vision_msgs": Interface(
+        "Classification", "RIHS01_f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143"
+    ),
+    "bond": Interface("Status", "RIHS01_87eaccffa254ffffadc0b61600452e8251740f06c25659a2dbda4927fdb1f70a"),
+}
 
 ANNOUNCE_TYPE_HASH = """
+import importlib, sys
 import rclpy
-from vision_msgs.msg import Classification, LabelInfo, ObjectHypothesis, VisionClass, VisionInfo
 
+package, name = sys.argv[1:]
 rclpy.init()
-node = rclpy.create_node("vision_msgs_check")
-for message in (Classification, LabelInfo, ObjectHypothesis, VisionClass, VisionInfo):
-    node.create_publisher(message, message.__name__, 1)
-print(node.get_publishers_info_by_topic("/Classification")[0].topic_type_hash)
+node = rclpy.create_node("interface_check")
+node.create_publisher(getattr(importlib.import_module(f"{package}.msg"), name), "checked", 1)
+print(node.get_publishers_info_by_topic("/checked")[0].topic_type_hash)
 """
 
 
@@ -39,16 +54,16 @@ class BuildError(Exception):
     """The machine lacks something that the build needs; the message says what to install."""
 
 
-def announced_type_hash() -> str:
-    """The type hash of Classification that a publisher here announces; "" where there can be none."""
+def announced_type_hash(package: str) -> str:
+    """The type hash of a package's message that a publisher here announces; "" where there can be none."""
     with tempfile.TemporaryDirectory() as log_folder:
         environment = os.environ | {"ROS_LOG_DIR": log_folder, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        command = [sys.executable, "-c", ANNOUNCE_TYPE_HASH]
+        command = [sys.executable, "-c", ANNOUNCE_TYPE_HASH, package, PACKAGES[package].message]
         check = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     return check.stdout.strip() if check.returncode == 0 else ""
 
 
-def check_tools() -> None:
+def check_tools(package: str) -> None:
     """Raise BuildError unless a C and a C++ compiler, cmake and Python's headers are here."""
     headers = Path(sysconfig.get_path("include"), "Python.h")
     needs = {
@@ -60,8 +75,8 @@ def check_tools() -> None:
     missing = [need for need, found in needs.items() if not found]
     if missing:
         raise BuildError(
-            f"vision_msgs cannot be built: {', '.join(missing)} not found. On Debian and Ubuntu: "
-            "sudo apt install build-essential cmake python3-dev. Or source a ROS 2 that has vision_msgs."
+            f"{package} cannot be built: {', '.join(missing)} not found. On Debian and Ubuntu: "
+            f"sudo apt install build-essential cmake python3-dev. Or source a ROS 2 that has {package}."
         )
 
 
@@ -80,8 +95,8 @@ def mend_exported_paths() -> None:
             path.write_text(mended)
 
 
-def build(folder: Path) -> None:
-    """Generate, compile and install vision_msgs into this environment; `folder` is for scratch files."""
+def build(package: str, folder: Path) -> None:
+    """Generate, compile and install a package into this environment; `folder` is for scratch files."""
     configure = [
         "-DBUILD_TESTING=OFF",
         "-DCMAKE_BUILD_TYPE=Release",
@@ -93,7 +108,7 @@ def build(folder: Path) -> None:
     environment = os.environ | {"AMENT_PREFIX_PATH": str(PREFIX)}
     with log.open("w") as output:
         for step in (
-            ["cmake", "-S", str(INTERFACES), "-B", str(folder / "build"), *configure],
+            ["cmake", "-S", str(INTERFACES / package), "-B", str(folder / "build"), *configure],
             ["cmake", "--build", str(folder / "build"), "--parallel", str(os.cpu_count() or 1)],
             ["cmake", "--install", str(folder / "build")],
         ):
@@ -102,16 +117,19 @@ def build(folder: Path) -> None:
 
 
 def main() -> None:
-    """Build vision_msgs unless this environment has it, and check what was built."""
-    if announced_type_hash() == TYPE_HASH:
-        return
-    check_tools()
-    mend_exported_paths()
-    with tempfile.TemporaryDirectory(prefix="vision_msgs_") as folder:
-        build(Path(folder))
-    found = announced_type_hash()
-    if found != TYPE_HASH:
-        raise BuildError(f"the vision_msgs just built announces type {found or 'nothing'}, not {TYPE_HASH}")
+    """Build what this environment lacks of `PACKAGES`, and check what was built."""
+    for package, interface in PACKAGES.items():
+        if announced_type_hash(package) == interface.type_hash:
+            continue
+        check_tools(package)
+        mend_exported_paths()
+        with tempfile.TemporaryDirectory(prefix=f"{package}_") as folder:
+            build(package, Path(folder))
+        found = announced_type_hash(package)
+        if found != interface.type_hash:
+            raise BuildError(
+                f"the {package} just built announces type {found or 'nothing'}, not {interface.type_hash}"
+            )
 
 
 if __name__ == "__main__":
