@@ -21,6 +21,7 @@ from step_ros.cli.export import export
 from step_ros.cli.extract import extract
 from step_ros.cli.learn import learn
 from step_ros.cli.listen import listen
+from step_ros.cli.node import node
 from step_ros.cli.replay import replay
 from step_ros.cli.report import report
 from step_ros.cli.reproduce import reproduce
@@ -47,6 +48,7 @@ def commands(arguments: list[str]) -> dict[str, Callable[..., Any]]:
         "train": train_command(options_of(arguments)),
         "reproduce": reproduce,
         "replay": replay,
+        "node": node,
         "listen": listen,
         "report": report,
         "watch": watch,

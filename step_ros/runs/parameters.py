@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 ParameterValue = bool | str | int | float | list[str]
@@ -113,8 +113,8 @@ PARAMETERS = (
         "cameras",
         [""],
         "Names of several cameras in one node, such as [front, wrist]: each has its images on `front/image`, "
-        "its labels on ~/front/<task>, and its own diagnostics. One empty name is a single camera with plain "
-        "names.",
+        "its labels on ~/front/<task>, and its own diagnostics. A camera may have its own image_transport and "
+        "image_reliability, as front.image_transport. One empty name is a single camera with plain names.",
         settable="unconfigured",
     ),
     ParameterSpec(
@@ -311,20 +311,41 @@ PARAMETERS = (
 
 BY_NAME = {spec.name: spec for spec in PARAMETERS}
 
+EACH_CAMERA = ("image_transport", "image_reliability")
+"""What one of several cameras may have of its own: ``front.image_transport`` beside ``image_transport``."""
 
-def unknown_names(given: Iterable[str]) -> str:
+
+def names_of_cameras(cameras: Iterable[str]) -> list[str]:
+    """The parameters that these cameras may have of their own."""
+    return [f"{camera}.{name}" for camera in cameras if camera for name in EACH_CAMERA]
+
+
+def spec_of(name: str) -> ParameterSpec | None:
+    """What a parameter may be, one of a camera's own among them; None if the node has none of that name."""
+    camera, _, shared = name.rpartition(".")
+    if camera and shared in EACH_CAMERA:
+        return replace(BY_NAME[shared], name=name)
+    return BY_NAME.get(name)
+
+
+def unknown_names(given: Iterable[str], cameras: Iterable[str] = ()) -> str:
     """The names that the node has no parameter of, each with the one that was probably meant.
 
     Such a name is a typing error, or meant for another node.
+
+    Args:
+        given: names.
+        cameras: the node's, which may have parameters of their own.
 
     Returns:
         Words for a warning; empty if there are none.
     """
     words = []
+    own = names_of_cameras(cameras)
     for name in sorted(given):
-        if name in BY_NAME or name in OF_EVERY_NODE or name.startswith(QOS_OVERRIDES):
+        if name in BY_NAME or name in own or name in OF_EVERY_NODE or name.startswith(QOS_OVERRIDES):
             continue
-        nearest = difflib.get_close_matches(name, BY_NAME, n=1)
+        nearest = difflib.get_close_matches(name, [*BY_NAME, *own], n=1)
         words.append(f"{name} (did you mean {nearest[0]}?)" if nearest else name)
     return ", ".join(words)
 

@@ -106,8 +106,11 @@ def choose_image_topics(bag: Path, wanted: Sequence[str], settings: ReplaySettin
             )
     else:
         namespace = settings.node.rpartition("/")[0]
-        suffix = "" if settings.image_transport == "raw" else f"/{settings.image_transport}"
-        wanted = [f"{namespace}/{camera}/image{suffix}" for camera in settings.cameras]
+        suffixes = ["" if each == "raw" else f"/{each}" for each in settings.camera_transports]
+        wanted = [
+            f"{namespace}/{camera}/image{suffix}"
+            for camera, suffix in zip(settings.cameras, suffixes, strict=True)
+        ]
         there = list(image_topics(bag))
         missing = [name for name in wanted if name not in there]
         if missing:

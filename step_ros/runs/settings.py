@@ -12,7 +12,15 @@ from step_ros.perception import FilterSettings, Perceiver
 from step_ros.perception.camera_names import camera_names, check_unlike_tasks
 from step_ros.perception.loading import chosen_tasks, load_perceiver
 from step_ros.runs.parameter_file import ParameterFile, SettingsError, read_parameter_file
-from step_ros.runs.parameters import BY_NAME, OF_EVERY_NODE, PARAMETERS, ParameterError, unknown_names
+from step_ros.runs.parameters import (
+    BY_NAME,
+    OF_EVERY_NODE,
+    PARAMETERS,
+    ParameterError,
+    names_of_cameras,
+    spec_of,
+    unknown_names,
+)
 
 NODE = "perception"
 
@@ -22,6 +30,7 @@ NO_PART = {
     "image_reliability": "a recording loses nothing on its way",
     "image_queue_size": "a replay waits where a node must drop",
     "queue_size": "a replay waits where a node must drop",
+    "bond_heartbeat_period": "nobody manages a replay",
     "staleness.max_age": "a recording has no clock that could be wrong",
     "watchdog.timeout": "nothing is given up for taking long",
     "annotated_image.max_rate": "pictures",
@@ -51,7 +60,9 @@ class ReplaySettings:
     cameras: tuple[str, ...]
     """Names of the cameras; one empty name is a single camera."""
     image_transport: str
-    """Which of a named camera's image topics the node listens to."""
+    """Which of a named camera's image topics the node listens to, unless the camera has its own."""
+    camera_transports: tuple[str, ...]
+    """The same for each of the cameras."""
     backbone: str
     """Folder or name; empty takes the heads' own."""
     engine: str
@@ -109,6 +120,9 @@ class ReplaySettings:
     def to_json(self) -> dict[str, Any]:
         """The parameters by the node's names; `read_settings` takes them back."""
         own = {name: value for name, value in vars(self).items() if name in BY_NAME}
+        for camera, transport in zip(self.cameras, self.camera_transports, strict=True):
+            if transport != self.image_transport:
+                own[f"{camera}.image_transport"] = transport
         own |= {f"filter.{name}": value for name, value in asdict(self.filter).items()}
         own |= {"direction.max_rate": self.direction_max_rate, "staleness.timeout": self.staleness_timeout}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
@@ -141,10 +155,10 @@ def read_settings(path: Path | None = None, *, node: str | None = None, **change
     given |= {name: value for name, value in changes.items() if value is not None}
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     where = f"{path}: " if path is not None else ""
-    if unknown := unknown_names(given):
-        _log.warning("%sthe node has no such parameters, so they change nothing: %s", where, unknown)
     try:
         values = _checked(given)
+        if unknown := unknown_names(given, values["cameras"]):
+            _log.warning("%sthe node has no such parameters, so they change nothing: %s", where, unknown)
         cameras = camera_names(values["cameras"])
     except ValueError as error:
         raise SettingsError(f"{where}{error}") from error
@@ -152,6 +166,9 @@ def read_settings(path: Path | None = None, *, node: str | None = None, **change
     own = {field.name: values[field.name] for field in fields(ReplaySettings) if field.name in values}
     return ReplaySettings(
         **own | {"cameras": tuple(cameras)},
+        camera_transports=tuple(
+            given.get(f"{camera}.image_transport", values["image_transport"]) for camera in cameras
+        ),
         node=node or f"/{NODE}",
         filter=FilterSettings(
             values["filter.on_seconds"], values["filter.off_seconds"], values["filter.threshold"]
@@ -181,4 +198,8 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     values = {spec.name: given.get(spec.name, spec.default) for spec in PARAMETERS}
     for spec in PARAMETERS:
         spec.check(values[spec.name])
+    for name in names_of_cameras(values["cameras"]):
+        spec = spec_of(name)
+        if name in given and spec is not None:
+            spec.check(given[name])
     return values

@@ -34,9 +34,7 @@ def test_the_policy_is_what_the_node_opens(graph: Any, models: Any, tmp_path: Pa
     fine = tmp_path / "fine_grained_action"
     labels, backbone = ("idle", "push_box", "pull_box"), models.heads[0].parent / "backbone"
     make_head(fine, fine.name, backbone, seed=4, labels=labels, pairs=(labels[1:],))
-    graph.start_ready_node(
-        "use_sim_time:=true", "bond_heartbeat_period:=0.25", models=[*models.heads, fine]
-    )
+    graph.start_ready_node("use_sim_time:=true", "bond_heartbeat_period:=0.25", models=[*models.heads, fine])
 
     def policy_name(name: str) -> str:
         """As the policy writes a full name."""

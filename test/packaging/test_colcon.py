@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from ..workspace import ROOT, UNDERLAY, build_workspace, sourced
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -19,22 +19,15 @@ pytestmark = pytest.mark.timeout(600)
 def install_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `colcon build` makes of the package."""
     pytest.importorskip("colcon_core")
-    workspace = tmp_path_factory.mktemp("workspace")
-    command = [sys.executable, "-m", "colcon", "--log-base", "log", "build", "--paths", str(ROOT)]
-    result = subprocess.run(command, cwd=workspace, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return workspace / "install"
+    return build_workspace(tmp_path_factory.mktemp("workspace"))
 
 
-def run_sourced(install_space: Path, command: str) -> str:
+def run_sourced(install_space: Path, *command: object) -> str:
     """What a command prints in a shell that has sourced the workspace, away from the sources."""
-    # ROS from wheels has no setup file that would name its own prefix.
-    underlay = os.environ.get("AMENT_PREFIX_PATH", sys.prefix)
-    environment = os.environ | {"AMENT_PREFIX_PATH": underlay}
     result = subprocess.run(
-        ["bash", "-c", f"source install/setup.bash && {command}"],
+        sourced(install_space, command),
         cwd=install_space.parent,
-        env=environment,
+        env=os.environ | UNDERLAY,
         capture_output=True,
         text=True,
     )
@@ -44,7 +37,7 @@ def run_sourced(install_space: Path, command: str) -> str:
 
 def test_is_found_through_the_ament_index(install_space: Path) -> None:
     find = "from ament_index_python import get_package_share_directory as find; print(find('step_ros'))"
-    share = Path(run_sourced(install_space, f'"{sys.executable}" -c "{find}"').strip())
+    share = Path(run_sourced(install_space, sys.executable, "-c", find).strip())
     assert share == install_space / "step_ros/share/step_ros"
     assert (share / "package.xml").is_file()
 
@@ -62,7 +55,7 @@ def test_shares_what_the_repository_shares(install_space: Path, folder: str) -> 
 def test_ros2_run_finds_and_starts(install_space: Path, executable: str) -> None:
     pytest.importorskip("rclpy")
     path = install_space / "step_ros/lib/step_ros" / executable
-    assert "usage" in run_sourced(install_space, f'"{path}" --help').lower()
+    assert "usage" in run_sourced(install_space, path, "--help").lower()
 
 
 def test_workspace_holds_one_package(install_space: Path) -> None:

@@ -54,6 +54,10 @@ def test_what_is_read_can_be_written_and_read_again(tmp_path: Path) -> None:
         ("use_sim_time: 1", "use_sim_time must be of type bool, got 1"),
         ("queue_size: 0", "queue_size must be from 1 to 1000, got 0"),
         ("cameras: [front, front]", r"cameras must have names of their own, got \[front, front\]"),
+        (
+            "cameras: [front], front: {image_transport: smoke}",
+            "front.image_transport must be one of raw, compressed",
+        ),
         ("cameras: [a/b]", "cameras must be names of letters"),
     ],
 )
@@ -172,5 +176,9 @@ class TestFollowed:
             chosen("/front/image")
         with pytest.raises(BagError, match="no images on /robot/front/image; with --image-topics"):
             chosen(settings=read_settings(**given, node="/robot/perception", cameras=["front", "wrist"]))
+        own = read_settings(**given, cameras=["front", "wrist"], **{"wrist.image_transport": "compressed"})
+        assert own.camera_transports == ("raw", "compressed") and read_settings(**own.to_json()) == own
+        with pytest.raises(BagError, match="no images on /wrist/image/compressed"):
+            chosen(settings=own)
         with pytest.raises(ValueError, match="must not be named like a task, and object is"):
             read_settings(**given, cameras=["front", "object"]).load()

@@ -26,7 +26,7 @@ from step_ros.ros.node.diagnostics import Snapshot
 from step_ros.ros.node.image_input import ImageInput
 from step_ros.ros.node.intake import BadImage, FrameIntake
 from step_ros.ros.node.outputs import Outputs
-from step_ros.ros.node.parameters import value_of
+from step_ros.ros.node.parameters import value_of, value_of_camera
 from step_ros.ros.node.qos_report import QosReport
 
 CLOCK_JUMP = 5.0
@@ -85,8 +85,8 @@ class Camera:
         try:
             self._images = ImageInput(
                 node,
-                transport=value_of(node, "image_transport"),
-                reliability=value_of(node, "image_reliability"),
+                transport=value_of_camera(node, name, "image_transport"),
+                reliability=value_of_camera(node, name, "image_reliability"),
                 on_image=self._on_image,
                 name=f"{name}/image" if name else "image",
                 report=report,

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from step_ros.ros.node.parameters import check_values, value_of
-from step_ros.runs.parameters import BY_NAME
+from step_ros.runs.parameters import spec_of
 
 
 class LiveParameters:
@@ -40,9 +40,13 @@ class LiveParameters:
         configured, state = self._configured()
         if not allowed.successful or not configured:
             return allowed
-        values = {parameter.name: parameter.value for parameter in parameters if parameter.name in BY_NAME}
-        for name, value in values.items():
-            if BY_NAME[name].settable == "unconfigured" and value != value_of(self._node, name):
+        values = {}
+        for parameter in parameters:
+            name, value, spec = parameter.name, parameter.value, spec_of(parameter.name)
+            if spec is None:
+                continue
+            values[name] = value
+            if spec.settable == "unconfigured" and value != value_of(self._node, name):
                 reason = (
                     f"{name} takes effect when the node is configured, and it is {state}: deactivate it and "
                     "clean it up first, or restart it"

@@ -14,7 +14,14 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from step_ros.runs.parameters import BY_NAME, PARAMETERS, ParameterError, ParameterSpec, unknown_names
+from step_ros.runs.parameters import (
+    PARAMETERS,
+    ParameterError,
+    ParameterSpec,
+    names_of_cameras,
+    spec_of,
+    unknown_names,
+)
 
 TYPES = {
     bool: ParameterType.PARAMETER_BOOL,
@@ -67,7 +74,12 @@ def declare_parameters(node: Node) -> None:
             node.set_parameters([Parameter(spec.name, Parameter.Type.STRING_ARRAY, [])])
     # rclpy keeps what was given and asked for by nobody to itself.
     given = getattr(node, "_parameter_overrides", {})
-    if unknown := unknown_names(name for name in given if not node.has_parameter(name)):
+    cameras = value_of(node, "cameras")
+    for name in names_of_cameras(cameras):
+        spec = spec_of(name)
+        if name in given and spec is not None:
+            node.declare_parameter(name, spec.default, descriptor_of(spec))
+    if unknown := unknown_names((name for name in given if not node.has_parameter(name)), cameras):
         node.get_logger().warning(
             f"{node.get_name()} has no such parameters, so they change nothing: {unknown}"
         )
@@ -76,7 +88,7 @@ def declare_parameters(node: Node) -> None:
 def check_values(parameters: list[Parameter]) -> SetParametersResult:
     """Rclpy itself checks types, and ranges within a tolerance; which values are allowed, the table says."""
     for parameter in parameters:
-        spec = BY_NAME.get(parameter.name)
+        spec = spec_of(parameter.name)
         if spec is None or parameter.type_ is Parameter.Type.NOT_SET:
             continue
         try:
@@ -89,3 +101,9 @@ def check_values(parameters: list[Parameter]) -> SetParametersResult:
 def value_of(node: Node, name: str) -> Any:
     """The present value of a parameter."""
     return node.get_parameter(name).value
+
+
+def value_of_camera(node: Node, camera: str, name: str) -> Any:
+    """The present value of a parameter for a camera: its own if one was given at the start, or else all cameras'."""
+    own = f"{camera}.{name}"
+    return value_of(node, own if node.has_parameter(own) else name)

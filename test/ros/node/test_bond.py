@@ -13,5 +13,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "bond", None)
     monkeypatch.setitem(sys.modules, "bond.msg", None)
     monkeypatch.setenv("ROS_DISTRO", "humble")
-    with pytest.raises(RuntimeError, match=r"apt install ros-humble-bond, or set bond_heartbeat_period to 0\.0"):
+    with pytest.raises(
+        RuntimeError, match=r"apt install ros-humble-bond, or set bond_heartbeat_period to 0\.0"
+    ):
         status_message()

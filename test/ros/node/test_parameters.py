@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from step_ros.backbones.engines import ENGINE_NAMES
-from step_ros.ros.node.parameters import declare_parameters, value_of
+from step_ros.ros.node.parameters import declare_parameters, value_of, value_of_camera
 from step_ros.runs.parameters import PARAMETERS
 from step_ros.shared_files import shared_folder
 
@@ -102,6 +102,23 @@ def test_what_may_change_changes(make_node: Any) -> None:
     assert value_of(node, "top_k") == 1
     (result,) = node.set_parameters([Parameter("top_k", value=5)])
     assert result.successful and value_of(node, "top_k") == 5
+
+
+def test_a_camera_has_a_transport_of_its_own_or_that_of_all(make_node: Any) -> None:
+    node = make_node(cameras=["front", "wrist"], front__image_transport="compressed")
+    assert value_of_camera(node, "front", "image_transport") == "compressed"
+    assert value_of_camera(node, "wrist", "image_transport") == "raw"
+    node.set_parameters([Parameter("image_transport", value="compressed")])
+    assert value_of_camera(node, "wrist", "image_transport") == "compressed"
+    with pytest.raises(ParameterException, match="front.image_transport must be one of raw, compressed"):
+        make_node(cameras=["front"], front__image_transport="smoke")
+
+
+def test_a_parameter_of_a_camera_that_there_is_not_is_named(
+    make_node: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_node(cameras=["front"], fornt__image_transport="raw")
+    assert "fornt.image_transport (did you mean front.image_transport?)" in capfd.readouterr().err
 
 
 def test_a_misspelt_parameter_is_named(make_node: Any, capfd: pytest.CaptureFixture[str]) -> None:
