@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,24 @@ def test_what_the_bundled_models_are_for_works(environment: Path, tmp_path: Path
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     assert (tmp_path / "run" / "report.html").stat().st_size > 100_000
     assert "top1" in json.loads((tmp_path / "results.json").read_text())["object"]
+
+
+def test_pip_alone_is_enough_for_what_the_readme_says_of_it(environment: Path, tmp_path: Path) -> None:
+    """Its commands for a recording, and its example in Python on a film of that recording."""
+    readme = (ROOT / "README.md").read_text()
+    assert "\n    pip install .\n" in readme  # which made the environment
+    first_seconds(ROOT / "bags" / "tabletop", tmp_path / "bags" / "tabletop", 3.0)
+    commands_of_it = re.findall(r"^    step-ros ((?:replay|report) [^#\n]+)", readme, re.MULTILINE)
+    assert len(commands_of_it) == 2
+    for line in (*commands_of_it, "replay bags/tabletop --out filmed --video"):
+        done = run_in(environment, tmp_path, "step-ros", *line.split())
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    assert (tmp_path / "run" / "report.html").is_file()
+    (tmp_path / "filmed" / "annotated.mp4").rename(tmp_path / "drawer.mp4")
+    (example,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    done = run_in(environment, tmp_path, "python", "-c", example)
+    assert done.returncode == 0, done.stderr
+    assert "atomic_action" in done.stdout and "object" in done.stdout
 
 
 def test_a_package_of_an_extra_is_named(environment: Path, tmp_path: Path) -> None:
