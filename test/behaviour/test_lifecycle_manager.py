@@ -60,6 +60,7 @@ def test_a_long_configure_is_waited_for_and_get_state_answers_meanwhile(
     (tmp_path / "slow_to_configure.py").write_text(SLOW_TO_CONFIGURE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     node = graph.start_node(*MANAGED, module="slow_to_configure")
+    graph.wait_for(lambda: graph.client.values.get("state") == "unconfigured", "the node")
     assert manager.get_state() == State.PRIMARY_STATE_UNCONFIGURED, node.output
     answer = manager.ask(Transition.TRANSITION_CONFIGURE)
     graph.wait_for(lambda: graph.client.values.get("state") == "configuring", "configure to begin")

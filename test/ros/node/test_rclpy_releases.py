@@ -15,7 +15,7 @@ from step_ros.ros.node.rclpy_releases import with_message_info
 HUMBLE = """
 # What rclpy 3.3 does otherwise than the release below it, as far as a node can tell.
 import sys
-import rclpy.event_handler, rclpy.executors, rclpy.node
+import rclpy.event_handler, rclpy.executors, rclpy.lifecycle, rclpy.node  # all that know the later names
 from rclpy.subscription import Subscription
 
 del Subscription.CallbackType, Subscription.callback  # the callback is an attribute, and nobody counts its parameters
