@@ -77,6 +77,7 @@ setup(
         "matplotlib>=3.8",
         "numpy>=1.21",
         "opencv-python-headless>=4.8",
+        "pillow>=9.2",
         "pyyaml>=5.4",
         "rich>=13.0",
         "rosbags>=0.10",

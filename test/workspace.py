@@ -1,4 +1,4 @@
-"""A ROS 2 workspace with the package in it, built by colcon, and commands that run in it as in a reader's shell."""
+"""A ROS 2 workspace with the package in it, built by colcon, and commands that run as in a reader's shell."""
 
 from __future__ import annotations
 

@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 
 from step_ros.frames.frame import Rgb
+from step_ros.perception.drawn_text import CAPITAL_HEIGHT, put_text, text_width
 from step_ros.perception.prediction import Perception, Prediction
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_FONT_HEIGHT = 21  # pixels of a capital letter at scale 1
 _WHITE = (255, 255, 255)
 _GREY = (185, 195, 205)
 _BLUE = (30, 120, 200)
@@ -99,20 +98,19 @@ def _put_text(area: Rgb, text: str, left: int, colour: tuple[int, int, int]) -> 
         return
     height = area.shape[0]
     scale, thickness = _font(height)
-    baseline = round((height + _FONT_HEIGHT * scale) / 2)
+    baseline = round((height + CAPITAL_HEIGHT * scale) / 2)
     canvas = np.ascontiguousarray(area)  # OpenCV writes to whole arrays only
-    cv2.putText(canvas, text, (left, baseline), _FONT, scale, colour, thickness, cv2.LINE_AA)
+    put_text(canvas, text, (left, baseline), scale, colour, thickness)
     area[:] = canvas
 
 
 def _text_width(text: str, row_height: int) -> int:
-    (width, _), _ = cv2.getTextSize(text, _FONT, *_font(row_height))
-    return int(width)
+    return text_width(text, *_font(row_height))
 
 
 def _font(row_height: int) -> tuple[float, int]:
     """Scale and line thickness of text in a row."""
-    return 0.58 * row_height / _FONT_HEIGHT, max(1, round(row_height / 20))
+    return 0.58 * row_height / CAPITAL_HEIGHT, max(1, round(row_height / 20))
 
 
 def _words(name: str) -> str:

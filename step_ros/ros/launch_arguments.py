@@ -50,14 +50,14 @@ ARGUMENTS = (
     LaunchArgument(
         "models",
         "",
-        "The heads, one for each task, separated by commas: folders, bundled heads such as tabletop/object, or "
-        "names on the Hugging Face hub. Empty: as params_file says.",
+        "The heads, one for each task, separated by commas: folders, bundled heads such as tabletop/object, "
+        "or names on the Hugging Face hub. Empty: as params_file says.",
     ),
     LaunchArgument(
         "cameras",
         "",
-        "Names of several cameras, separated by commas, such as '[front, wrist]'. Each has arguments of its own: "
-        "front.image (by default front/image, below the namespace), front.image_transport, "
+        "Names of several cameras, separated by commas, such as '[front, wrist]'. Each has arguments of its "
+        "own: front.image (by default front/image, below the namespace), front.image_transport, "
         "front.image_reliability. Empty: as params_file says, by default the one camera on image.",
     ),
     LaunchArgument(

@@ -113,8 +113,9 @@ PARAMETERS = (
         "cameras",
         [""],
         "Names of several cameras in one node, such as [front, wrist]: each has its images on `front/image`, "
-        "its labels on ~/front/<task>, and its own diagnostics. A camera may have its own image_transport and "
-        "image_reliability, as front.image_transport. One empty name is a single camera with plain names.",
+        "its labels on ~/front/<task>, and its own diagnostics. A camera may have its own image_transport "
+        "and image_reliability, as front.image_transport. One empty name is a single camera with plain "
+        "names.",
         settable="unconfigured",
     ),
     ParameterSpec(

@@ -1,4 +1,4 @@
-"""The node under a lifecycle manager that does as Nav2's: transitions, the times that it expects, and the bond."""
+"""The node under a lifecycle manager that does as Nav2's: transitions in the times it expects, the bond."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ class Bond:
             if self._lives and not self._formed and time.monotonic() > self._connects_until:
                 self._lives = False
                 self._node.get_logger().warning(
-                    f"no lifecycle manager has formed a bond within {CONNECT_TIMEOUT:.0f} s; it will not hear of "
-                    "this node's end"
+                    f"no lifecycle manager has formed a bond within {CONNECT_TIMEOUT:.0f} s; none will hear "
+                    "of this node's end"
                 )
             if self._lives:
                 self._say(lives=True)

@@ -104,6 +104,6 @@ def value_of(node: Node, name: str) -> Any:
 
 
 def value_of_camera(node: Node, camera: str, name: str) -> Any:
-    """The present value of a parameter for a camera: its own if one was given at the start, or else all cameras'."""
+    """The present value of a parameter for a camera: its own, if given at the start, or all cameras'."""
     own = f"{camera}.{name}"
     return value_of(node, own if node.has_parameter(own) else name)

@@ -11,6 +11,7 @@ import numpy as np
 
 from step_ros.frames.frame import Rgb
 from step_ros.perception import Perception, draw_overlay
+from step_ros.perception.drawn_text import put_text, text_width
 from step_ros.perception.window_strip import WindowStrip
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import Run
@@ -94,13 +95,13 @@ class RunVideo:
             said = perception.predictions.get(task)
             right = said is not None and said.label == label
             text = f"true: {label}".replace("_", " ")
-            (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+            length = text_width(text, scale, 1)
             top = bottom - row * (place + 1)
             area = picture[max(top, 0) : top + row - 1, : length + row]
             area[:] = (area * 0.3).astype(np.uint8)
             at = (row // 2, top + round(0.72 * row))
             colour = _RIGHT if right else _WRONG
-            cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+            put_text(picture, text, at, scale, colour, 1)
 
 
 def _for_codec(rgb: Rgb) -> Rgb:

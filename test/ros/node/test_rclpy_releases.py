@@ -18,7 +18,8 @@ import sys
 import rclpy.event_handler, rclpy.executors, rclpy.lifecycle, rclpy.node  # all that know the later names
 from rclpy.subscription import Subscription
 
-del Subscription.CallbackType, Subscription.callback  # the callback is an attribute, and nobody counts its parameters
+# The callback is an attribute, and nobody counts its parameters.
+del Subscription.CallbackType, Subscription.callback
 
 def take(self, subscription):
     with subscription.handle:  # raises InvalidHandle if the subscription has been removed
