@@ -3,7 +3,8 @@
 Nav2's `nav2_lifecycle_manager`, from Humble on: a transition is asked for and its answer waited for without
 limit, then `get_state` must answer within 5 s with the state that the transition leads to. After activating
 it forms a bond by the node's name, on the topic `bond`, which must be there within half of `bond_timeout`,
-4 s; a node that is silent for `bond_timeout`, or breaks its bond, is taken for dead. Deactivating ends the bond.
+4 s; a node that is silent for `bond_timeout`, or breaks its bond, is taken for dead. Deactivating ends the
+bond.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def text_width(text: str, scale: float, thickness: int) -> int:
     if text.isascii() or _HAS_OUTLINES:
         (width, _), _ = cv2.getTextSize(text, _STROKES, scale, thickness)
         return int(width)
-    return round(_outlines(scale).getlength(text))
+    return int(round(_outlines(scale).getlength(text)))
 
 
 def put_text(

@@ -146,19 +146,19 @@ def node_launch(given: Mapping[str, str]) -> NodeLaunch:
             parameters[name] = names
     remappings = [("image", values["image"])]
     cameras = _names(values["cameras"])
-    for argument, value in given.items():
-        camera, name = camera_argument(argument)
+    for given_name, value in given.items():
+        camera, name = camera_argument(given_name)
         if not camera:
             continue
         if cameras and camera not in cameras:
             raise LaunchArgumentError(
-                f"{argument} is given, and there is no camera {camera}: cameras are [{', '.join(cameras)}]"
+                f"{given_name} is given, and there is no camera {camera}: cameras are [{', '.join(cameras)}]"
             )
         if name == "image":
             remappings.append((f"{camera}/image", value))
         else:
-            _check(argument, value, BY_NAME[name].choices)
-            parameters[argument] = value
+            _check(given_name, value, BY_NAME[name].choices)
+            parameters[given_name] = value
     return NodeLaunch(
         name=values["name"],
         namespace=values["namespace"],

@@ -316,9 +316,14 @@ EACH_CAMERA = ("image_transport", "image_reliability")
 """What one of several cameras may have of its own: ``front.image_transport`` beside ``image_transport``."""
 
 
-def names_of_cameras(cameras: Iterable[str]) -> list[str]:
+def specs_of_cameras(cameras: Iterable[str]) -> list[ParameterSpec]:
     """The parameters that these cameras may have of their own."""
-    return [f"{camera}.{name}" for camera in cameras if camera for name in EACH_CAMERA]
+    return [
+        replace(BY_NAME[name], name=f"{camera}.{name}")
+        for camera in cameras
+        if camera
+        for name in EACH_CAMERA
+    ]
 
 
 def spec_of(name: str) -> ParameterSpec | None:
@@ -342,7 +347,7 @@ def unknown_names(given: Iterable[str], cameras: Iterable[str] = ()) -> str:
         Words for a warning; empty if there are none.
     """
     words = []
-    own = names_of_cameras(cameras)
+    own = [spec.name for spec in specs_of_cameras(cameras)]
     for name in sorted(given):
         if name in BY_NAME or name in own or name in OF_EVERY_NODE or name.startswith(QOS_OVERRIDES):
             continue

@@ -17,8 +17,7 @@ from step_ros.runs.parameters import (
     OF_EVERY_NODE,
     PARAMETERS,
     ParameterError,
-    names_of_cameras,
-    spec_of,
+    specs_of_cameras,
     unknown_names,
 )
 
@@ -198,8 +197,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     values = {spec.name: given.get(spec.name, spec.default) for spec in PARAMETERS}
     for spec in PARAMETERS:
         spec.check(values[spec.name])
-    for name in names_of_cameras(values["cameras"]):
-        spec = spec_of(name)
-        if name in given and spec is not None:
-            spec.check(given[name])
+    for spec in specs_of_cameras(values["cameras"]):
+        if spec.name in given:
+            spec.check(given[spec.name])
     return values

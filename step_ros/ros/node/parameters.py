@@ -18,8 +18,8 @@ from step_ros.runs.parameters import (
     PARAMETERS,
     ParameterError,
     ParameterSpec,
-    names_of_cameras,
     spec_of,
+    specs_of_cameras,
     unknown_names,
 )
 
@@ -75,10 +75,9 @@ def declare_parameters(node: Node) -> None:
     # rclpy keeps what was given and asked for by nobody to itself.
     given = getattr(node, "_parameter_overrides", {})
     cameras = value_of(node, "cameras")
-    for name in names_of_cameras(cameras):
-        spec = spec_of(name)
-        if name in given and spec is not None:
-            node.declare_parameter(name, spec.default, descriptor_of(spec))
+    for spec in specs_of_cameras(cameras):
+        if spec.name in given:
+            node.declare_parameter(spec.name, spec.default, descriptor_of(spec))
     if unknown := unknown_names((name for name in given if not node.has_parameter(name)), cameras):
         node.get_logger().warning(
             f"{node.get_name()} has no such parameters, so they change nothing: {unknown}"
