@@ -139,10 +139,10 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         """Let images in and labels out."""
 
         def activate() -> None:
-            for camera in self._cameras():
-                camera.activate()
             if period := value_of(self, "bond_heartbeat_period"):
                 self._bond = Bond(self, period)
+            for camera in self._cameras():
+                camera.activate()
 
         return self._attempt("activate", activate)
 

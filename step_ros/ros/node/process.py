@@ -29,6 +29,7 @@ publishes
   ~/alive                        std_msgs/Header: the newest image's, twice a second while labels hold
   ~/annotated_image/compressed   sensor_msgs/CompressedImage: drawn while somebody listens
   /diagnostics                   diagnostic_msgs/DiagnosticArray
+  bond                           bond/msg/Status: while active, with a bond_heartbeat_period; subscribed, too
 serves
   ~/reset                        std_srvs/Trigger: forget all images
   ~/change_state, ~/get_state    lifecycle_msgs: a managed node, which by default starts itself (autostart)
