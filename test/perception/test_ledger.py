@@ -52,7 +52,7 @@ def test_groups_add_up_and_do_not_mix() -> None:
         ledger.receive()
         ledger.settle(fate)
     assert [ledger.total(group) for group in DROPPED] == [3, 4, 0, 7]
-    assert ledger.total(*DROPPED) == ledger.total(*GROUPS) == ledger.received == 13
+    assert ledger.total(*DROPPED) == ledger.total(*GROUPS) == ledger.received == 14
     assert ledger[Clock.LATE_FRAME] == 2 and ledger[Used.ENCODED] == 0
 
 
