@@ -14,6 +14,7 @@ from step_ros.perception.ledger import ByDesign, Inference, Ledger, LostUpdate, 
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prepared_heads import PreparedHeads
 from step_ros.perception.rate_limit import is_due
+from step_ros.perception.thinning import Thinning
 
 _LATENCIES_KEPT = 1000
 
@@ -36,9 +37,10 @@ class FrameQueue:
     Args:
         perceiver: the camera's own.
         queue_size: how many selected frames may wait.
+        thinning: which of them may, under overload.
     """
 
-    def __init__(self, perceiver: Perceiver, queue_size: int) -> None:
+    def __init__(self, perceiver: Perceiver, queue_size: int, thinning: Thinning) -> None:
         self.perceiver = perceiver
         self.waiting: deque[Sampled] = deque()
         self.encoding = 0
@@ -48,7 +50,10 @@ class FrameQueue:
         """The last message of each kind of error."""
         self.last_update_ns: int | None = None
         """Stamp of the newest perception."""
+        self.overloads = 0
+        """Frames that were too many, since somebody last looked."""
         self._queue_size = queue_size
+        self._thinning = thinning
         self._arrival_ns: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
 
@@ -58,10 +63,14 @@ class FrameQueue:
         self._arrival_ns[frame] = time.monotonic_ns()
         if sampled is None:
             return False
+        if not self._thinning.takes(sampled.grid_index):
+            self.ledger.settle(Overload.THINNED_OUT)
+            return False
         self.waiting.append(sampled)
         if len(self.waiting) > self._queue_size:
             self.waiting.popleft()
             self.ledger.settle(Overload.BEFORE_ENCODING)
+            self.overloads += 1
         return True
 
     def forget(self) -> None:

@@ -56,6 +56,8 @@ class Overload(Fate):
     """It was the oldest of too many that waited to be decoded."""
     BEFORE_ENCODING = "dropped.overload"
     """It was the oldest of too many that waited to be encoded."""
+    THINNED_OUT = "dropped.thinned_out"
+    """It was of a step of the grid that is left out for as long as the machine cannot encode all."""
 
 
 class Clock(Fate):

@@ -15,6 +15,7 @@ from step_ros.perception.ledger import ByDesign, Clock, Fate, Inference, Ledger,
 from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.prediction import Perception, Prediction
 from step_ros.perception.prepared_heads import PreparedHeads, common_window
+from step_ros.perception.thinning import most_stride
 from step_ros.perception.window_pass import WindowPass
 from step_ros.probes import Head, StreamingHeads
 from step_ros.probes.streaming.heads import DEFAULT_MEMORY_LIMIT_MB
@@ -206,6 +207,19 @@ class Perceiver:
     @max_held.setter
     def max_held(self, value: int | None) -> None:
         self._window.max_held = value
+        self._follow_max_held()
+
+    @property
+    def most_stride(self) -> int:
+        """One frame in so many steps of the grid is the least that the window can do with."""
+        return most_stride(self.clip.num_frames, self._window.asked_max_held)
+
+    def thin(self, stride: int) -> None:
+        """Expect a frame in `stride` steps only, until told otherwise; see `Thinning`."""
+        self._window.thin(stride)
+        self._follow_max_held()
+
+    def _follow_max_held(self) -> None:
         if self.max_held > self._streaming.longest_gap:
             # They have begun anew after gaps that now are none.
             self._streaming.longest_gap = self.max_held

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from step_ros.frames import ClipSpec, Sampled
+from step_ros.perception.thinning import held_by
 from step_ros.perception.token_window import TokenWindow
 
 
@@ -19,7 +20,7 @@ class WindowPass:
         clip: the grid and T.
         num_patches: P, tokens a frame.
         dim: D, channels of a token.
-        max_held: see `TokenWindow`; None is half of the window, whatever its length.
+        max_held: see `TokenWindow`; None is half of the window, whatever its length, or what `stride` needs.
 
     Raises:
         ValueError: `max_held` is not in [0, T - 1].
@@ -38,6 +39,8 @@ class WindowPass:
         """Stamp of the newest frame; 0 before the first."""
         self.asked_max_held = max_held
         """As it was given: None is half of the window."""
+        self.stride = 1
+        """One in so many steps has a frame of its own, see `Thinning`; set it by `thin`."""
         self._shape = (num_patches, dim)
         self._generation: int | None = None
 
@@ -57,7 +60,14 @@ class WindowPass:
         if value is not None and not 0 <= value <= most:
             raise ValueError(f"max_held must be from 0 to T - 1 = {most}, got {value}")
         self.asked_max_held = value
-        self.tokens.max_held = self.clip.num_frames // 2 if value is None else value
+        if value is None:
+            value = max(self.clip.num_frames // 2, held_by(self.stride, self.clip.num_frames))
+        self.tokens.max_held = value
+
+    def thin(self, stride: int) -> None:
+        """Let as many positions be held as one frame in `stride` steps needs, if nobody chose how many."""
+        self.stride = stride
+        self.max_held = self.asked_max_held
 
     @property
     def start_ns(self) -> int | None:
@@ -102,4 +112,6 @@ class WindowPass:
         Raises:
             ValueError: `max_held` was set, and is too much for `clip`.
         """
-        return WindowPass(clip or self.clip, *self._shape, max_held=self.asked_max_held)
+        emptied = WindowPass(clip or self.clip, *self._shape, max_held=self.asked_max_held)
+        emptied.thin(self.stride)
+        return emptied

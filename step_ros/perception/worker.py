@@ -23,6 +23,7 @@ from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prediction import Perception
 from step_ros.perception.prepared_heads import PreparedHeads
+from step_ros.perception.thinning import Thinning
 
 __all__ = ["Latency", "PerceptionWorker"]
 
@@ -49,8 +50,9 @@ class PerceptionWorker:
 
     When frames come faster than they can be encoded, first the update rate gives way (all waiting frames are
     encoded before the heads run once), and then, when more than `queue_size` selected frames of a camera
-    wait, the oldest of them is dropped: the newest frame wins. Each camera has a queue of its own and
-    one frame in each pass, so that a fast camera does not crowd out a slow one.
+    wait, the oldest of them is dropped: the newest frame wins. Where that would leave less than half of them,
+    one in `stride` steps of the grid is taken and the others are not (see `Thinning`). Each camera has a
+    queue of its own and one frame in each pass, so that a fast camera does not crowd out a slow one.
 
     The perceivers belong to the worker from here on. Nothing that goes wrong in inference or in
     `on_perception` ends the thread: it is logged and counted, its message is in `errors`, and the next frame
@@ -90,7 +92,11 @@ class PerceptionWorker:
         # Guards everything below and the perceivers' samplers. The perceivers' windows and networks are used
         # by the worker's thread only, so no lock is held during inference.
         self._changed = threading.Condition()
-        self._streams = {camera: FrameQueue(each, queue_size) for camera, each in perceivers.items()}
+        clip = next(iter(perceivers.values())).clip
+        self._thinning = Thinning(clip.step_ns / 1e9, clip.num_frames)
+        self._streams = {
+            camera: FrameQueue(each, queue_size, self._thinning) for camera, each in perceivers.items()
+        }
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._busy = False
         self._step: tuple[str, float] | None = None  # what the thread does, and since when
@@ -162,7 +168,11 @@ class PerceptionWorker:
 
         def change_over() -> None:
             for camera, heads in prepared.items():
-                self._streams[camera].adopt(heads)
+                stream = self._streams[camera]
+                if heads.clip != stream.perceiver.clip:
+                    self._thinning.restart(heads.clip.step_ns / 1e9, heads.clip.num_frames)
+                stream.adopt(heads)
+                stream.perceiver.thin(self._thinning.stride)
 
         self.call(change_over)
 
@@ -231,6 +241,11 @@ class PerceptionWorker:
             return self._streams[camera].latency
 
     @property
+    def stride(self) -> int:
+        """In so many steps of the time grid one frame is encoded: more than 1 under lasting overload."""
+        return self._thinning.stride
+
+    @property
     def stuck(self) -> str:
         """Why nothing is perceived any more, whatever comes; empty otherwise."""
         with self._changed:
@@ -254,12 +269,16 @@ class PerceptionWorker:
 
     def _tick(self, epoch: int) -> None:
         """`Perceiver.push` of all cameras at once: what waits is encoded, and the heads say their answers."""
-        encoded = self._encode_waiting(epoch)
+        begun = time.monotonic()
+        with self._current(epoch):
+            turns = {camera: len(stream.waiting) for camera, stream in self._streams.items()}
+        encoded = self._encode_waiting(epoch, turns)
         for camera, newest in encoded.items():
             perception = self._perceive(epoch, camera, newest)
             if perception is not None:
                 self._deliver(epoch, camera, perception)
         self._look_ahead(epoch, encoded)
+        self._thin(epoch, time.monotonic() - begun, max(turns.values()))
         with self._current(epoch):
             self._busy, self._step = False, None
             self._changed.notify_all()
@@ -298,11 +317,9 @@ class PerceptionWorker:
                     future.set_exception(error)
                 self._changed.notify_all()
 
-    def _encode_waiting(self, epoch: int) -> dict[str, Sampled]:
-        """Encode the frames that wait now, not those that come meanwhile; return each camera's newest."""
+    def _encode_waiting(self, epoch: int, turns: Mapping[str, int]) -> dict[str, Sampled]:
+        """Encode so many frames of each camera, not those that come meanwhile; return each one's newest."""
         newest: dict[str, Sampled] = {}
-        with self._current(epoch):
-            turns = {camera: len(stream.waiting) for camera, stream in self._streams.items()}
         for turn in range(max(turns.values())):
             batch: dict[str, Sampled] = {}
             with self._current(epoch):
@@ -394,6 +411,22 @@ class PerceptionWorker:
             except Exception as error:
                 with self._current(epoch):
                     self._note(camera, LostUpdate.HEAD_ERROR, error)
+
+    def _thin(self, epoch: int, seconds: float, encoded: int) -> None:
+        """Take fewer frames from here on, or more, if the work of this turn says so."""
+        with self._current(epoch, "heads"):
+            lost = sum(stream.overloads for stream in self._streams.values())
+            for stream in self._streams.values():
+                stream.overloads = 0
+            most = min(stream.perceiver.most_stride for stream in self._streams.values())
+            if not self._thinning.note(seconds, encoded, lost, most):
+                return
+            stride = self._thinning.stride
+        for stream in self._streams.values():
+            stream.perceiver.thin(stride)
+        _log.warning(
+            "one frame in %d steps of the window is encoded: that is what this machine can do", stride
+        )
 
     def _note(self, camera: str, kind: Inference | LostUpdate, error: Exception) -> None:
         """With the lock held."""
