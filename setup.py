@@ -78,6 +78,7 @@ setup(
         "numpy>=1.21",
         "opencv-python-headless>=4.8",
         "pillow>=9.2",
+        "pydantic>=2.5",
         "pyyaml>=5.4",
         "rich>=13.0",
         "rosbags>=0.10",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from step_ros.probes import StepOptions
+from step_ros.probes import PROBE_KINDS, StepOptions
+from step_ros.probes.normalization import NORMALIZATIONS
 from step_ros.training.adapter_options import AdapterOptions
+from step_ros.training.yaml_file import YamlError, meant, read_yaml
 
 OPTIMIZERS = ("adamw", "muon")
+PRECISIONS = ("auto", "bfloat16", "float32")
 
 
 class OptionsError(ValueError):
@@ -109,14 +109,20 @@ class FitOptions:
             share = getattr(self, name)
             if share is not None and not 0 <= share < 1:
                 raise ValueError(f"{name} must be a share from 0 to below 1, got {share}")
-        if self.precision not in ("auto", "bfloat16", "float32"):
-            raise ValueError(f"unknown precision {self.precision!r}; known are auto, bfloat16, float32")
         if self.probe == "moments" and self.adapter.kind:
             raise ValueError(
                 "a moments head is fitted in closed form and teaches no adapter; choose another probe"
             )
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"unknown optimizer {self.optimizer!r}; known are {', '.join(OPTIMIZERS)}")
+        for name, known in (
+            ("probe", PROBE_KINDS),
+            ("normalization", NORMALIZATIONS),
+            ("precision", PRECISIONS),
+            ("optimizer", OPTIMIZERS),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                near = meant(value, known)
+                raise ValueError(f"unknown {name} {value!r}{near or '; known are ' + ', '.join(known)}")
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain values, as `read_options` takes them."""
@@ -131,17 +137,6 @@ def read_options(path: Path) -> FitOptions:
         OptionsError: the file cannot be read, or an option is unknown or makes no sense.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise OptionsError(f"{path} cannot be read: {error}") from error
-    if not isinstance(values, Mapping):
-        raise OptionsError(f"{path} must hold options and their values, found {values!r}")
-    unknown = sorted(set(values) - {field.name for field in fields(FitOptions)})
-    if unknown:
-        raise OptionsError(f"{path} has unknown options {', '.join(unknown)}")
-    try:
-        step = StepOptions(**(values.get("step") or {}))
-        adapter = AdapterOptions(**(values.get("adapter") or {}))
-        return FitOptions(**{**values, "step": step, "adapter": adapter})
-    except (TypeError, ValueError) as error:
-        raise OptionsError(f"{path}: {error}") from error
+        return read_yaml(path, FitOptions)
+    except YamlError as error:
+        raise OptionsError(str(error)) from error

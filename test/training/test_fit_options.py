@@ -19,11 +19,11 @@ def test_options_come_from_yaml(tmp_path: Path) -> None:
         steps=12, step=StepOptions(position="fixed"), hold_out=("scene3",), start=Path("heads")
     )
     for text, message in (
-        ("stepz: 12", "unknown options stepz"),
+        ("stepz: 12", "unknown options 'stepz'; did you mean 'step'"),
         ("steps: 0", "steps must be at least 1"),
         ("step: {position: sinus}", "unknown position 'sinus'"),
         ("[", "cannot be read"),
-        ("- steps", "must hold options"),
+        ("- steps", "should be an object|dictionary"),
     ):
         path.write_text(text)
         with pytest.raises(OptionsError, match=message):
@@ -35,5 +35,5 @@ def test_adapter_in_a_yaml_of_options(tmp_path: Path) -> None:
     path.write_text("adapter: {kind: st_adapter, size: 96}\n")
     assert read_options(path).adapter == AdapterOptions("st_adapter", size=96)
     path.write_text("adapter: {kind: st_adapter, head_steps: -1}\n")
-    with pytest.raises(OptionsError, match=r"options\.yaml: head_steps must be at least 0"):
+    with pytest.raises(OptionsError, match=r"options\.yaml: adapter: head_steps must be at least 0"):
         read_options(path)

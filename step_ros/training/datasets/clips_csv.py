@@ -16,10 +16,8 @@ order, its pairs, and which label means that nothing happens.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from step_ros.frames.segments_csv import (
     FIXED_COLUMNS,
@@ -39,6 +37,19 @@ from step_ros.training.datasets.labelled_clips import (
     labels_found,
 )
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
+from step_ros.training.yaml_file import YamlError, read_yaml
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """What the YAML beside a csv says of a task; what it leaves out is found in the csv."""
+
+    labels: tuple[str, ...] | None = None
+    """In the order of the head's logits."""
+    symmetric_pairs: tuple[tuple[str, str], ...] | None = None
+    """Labels that are each other played backwards."""
+    idle: str | None = None
+    """The label that means that nothing happens."""
 
 
 def read_clips_csv(path: Path, *, tasks: Sequence[str] = (), group: str | None = None) -> ClipSet:
@@ -114,7 +125,10 @@ def _tasks(
 ) -> dict[str, TaskLabels]:
     """Each task's labels and pairs: of the YAML, of the comments, or proposed."""
     beside = path.with_suffix(".yaml")
-    described = _read_descriptions(beside)
+    try:
+        described = read_yaml(beside, dict[str, TaskDescription]) if beside.exists() else {}
+    except YamlError as error:
+        raise ClipsError(str(error)) from error
     unknown = set(described) - set(table.columns)
     if unknown:
         raise ClipsError(
@@ -122,55 +136,21 @@ def _tasks(
         )
     tasks = {}
     for task in chosen:
-        says = described.get(task, {})
-        found = labels_found(clips, task)
-        labels = list(says.get("labels", found))
-        pairs = says.get("symmetric_pairs", _pairs_in_comments(table.comments, task))
+        says = described.get(task, TaskDescription())
+        labels = list(says.labels or labels_found(clips, task))
+        pairs = says.symmetric_pairs
         if pairs is None:
-            pairs = propose_pairs(labels)
-        task_labels = TaskLabels(labels, pairs, says.get("idle"))
-        named = {*task_labels.symmetric_labels, *([says["idle"]] if "idle" in says else [])}
+            pairs = _pairs_in_comments(table.comments, task)
+        task_labels = TaskLabels(labels, list(propose_pairs(labels) if pairs is None else pairs), says.idle)
+        named = {*task_labels.symmetric_labels, *([] if says.idle is None else [says.idle])}
         if named - set(labels):
             raise ClipsError(
-                f"{beside if says else path}: {', '.join(sorted(named - set(labels)))} is no label of "
+                f"{beside if task in described else path}: "
+                f"{', '.join(sorted(named - set(labels)))} is no label of "
                 f"{task}, which has {', '.join(labels)}"
             )
         tasks[task] = task_labels
     return tasks
-
-
-def _read_descriptions(path: Path) -> dict[str, dict[str, Any]]:
-    """What the YAML, if there is one, says of tasks."""
-    try:
-        described: Any = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise ClipsError(f"{path} cannot be read: {error}") from error
-    if not isinstance(described, dict) or not all(isinstance(name, str) for name in described):
-        raise ClipsError(f"{path} must describe tasks by name, found {described!r}")
-    for task, says in described.items():
-        if not _describes_a_task(says):
-            raise ClipsError(
-                f"{path}: {task} may have labels (a list), symmetric_pairs (a list of two labels each) and "
-                f"idle (a label), found {says!r}"
-            )
-    return described
-
-
-def _describes_a_task(says: object) -> bool:
-    """Whether a task's entry in the YAML has the form that the module's docstring shows."""
-    if not isinstance(says, dict):
-        return False
-    labels, pairs, idle = says.get("labels", []), says.get("symmetric_pairs", []), says.get("idle", "")
-    return (
-        _are_labels(labels)
-        and isinstance(pairs, list)
-        and all(_are_labels(pair) and len(pair) == 2 for pair in pairs)
-        and isinstance(idle, str)
-    )
-
-
-def _are_labels(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(label, str) for label in value)
 
 
 def _pairs_in_comments(comments: list[str], task: str) -> list[tuple[str, str]] | None:

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 # Each line: what is said of an action, and what is said of the same film backwards. Longer phrases win.
 _OPPOSITES = """
 open / close, shut
 pick up, pick, take, fetch, lift, grab, get / put down, put, place, lay down, lay, set down, drop
 put on / take off
-fasten, buckle / unfasten, unbuckle
+fasten / unfasten
+buckle / unbuckle
 enter, get in / exit, leave, get out
 insert, plug in, push in / remove, unplug, pull out
 into, in / out of, out, from
 onto, on / off
-to, toward, near, closer to / away from, away
-attach, assemble, connect, mount / detach, disassemble, disconnect, dismount
-tighten, screw in, screw, wind / loosen, unscrew, unwind
-lock, fold, wrap, load, cover / unlock, unfold, unwrap, unload, uncover
-stack, zip, roll / unstack, unzip, unroll
-switch on, turn on, activate / switch off, turn off, deactivate
+toward, near, closer to / away from, away
+attach / detach
+assemble / disassemble
+connect / disconnect
+mount / dismount
+tighten / loosen
+screw in, screw / unscrew
+wind / unwind
+lock / unlock
+fold / unfold
+wrap / unwrap
+load / unload
+cover / uncover
+hang, hang up / unhang
+stack / unstack
+zip / unzip
+roll / unroll
+tie / untie
+pack / unpack
+switch on, turn on / switch off, turn off
+activate / deactivate
 push / pull
 left / right
 forward, ahead / backward
@@ -36,7 +52,9 @@ arrive, approach / depart
 
 
 def _stem(word: str) -> str:
-    """One form for a verb's forms: opening, opens and open; putting and put."""
+    """One form for a verb's forms: opening, opens and open; putting and put; a number is no verb."""
+    if any(character.isdigit() for character in word):
+        return word
     if word.endswith("ing") and len(word) > 5:
         word = word[:-3]
     elif word.endswith("s") and not word.endswith("ss") and len(word) > 3:
@@ -49,7 +67,7 @@ def _stem(word: str) -> str:
 def _words(label: str) -> list[str]:
     """The words of opening_bottle, PickUpDrill or "lay down leg"."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label)
-    return [_stem(word) for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
+    return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
 
 
 def _phrases() -> dict[tuple[str, ...], tuple[int, int]]:
@@ -58,7 +76,7 @@ def _phrases() -> dict[tuple[str, ...], tuple[int, int]]:
     for number, line in enumerate(_OPPOSITES.strip().splitlines()):
         for side, phrases in enumerate(line.split("/")):
             for phrase in phrases.split(","):
-                found.setdefault(tuple(_words(phrase)), (number, side))
+                found.setdefault(tuple(map(_stem, _words(phrase))), (number, side))
     return found
 
 
@@ -80,29 +98,40 @@ def propose_pairs(labels: Sequence[str]) -> list[tuple[str, str]]:
     signatures = {label: _signature(label) for label in labels}
     for label, signature in signatures.items():
         by_signature[signature].append(label)
+    position = {label: i for i, label in enumerate(labels)}
     pairs = []
     for label in labels:
         words, sides = signatures[label]
         partners = by_signature.get((words, tuple(1 - side for side in sides)), [])
         rivals = by_signature[words, sides]
-        if sides and len(partners) == 1 and len(rivals) == 1 and (partners[0], label) not in pairs:
+        if sides and len(partners) == 1 and len(rivals) == 1 and position[label] < position[partners[0]]:
             pairs.append((label, partners[0]))
     return pairs
 
 
+def opposites(first: str, second: str) -> list[tuple[str, str]]:
+    """Why two labels are a pair: the phrases of the first, each with its opposite in the second."""
+    said = ([phrase for phrase, found in _split(label) if found is not None] for label in (first, second))
+    return list(zip(*said, strict=False))
+
+
 def _signature(label: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """A label's words with opposites replaced by their line's number, and the side of each."""
-    words, kept, sides = _words(label), [], []
-    position = 0
-    while position < len(words):
-        for length in range(min(_LONGEST, len(words) - position), 0, -1):
-            found = _PHRASES.get(tuple(words[position : position + length]))
-            if found is not None:
-                kept.append(f"<{found[0]}>")
-                sides.append(found[1])
-                position += length
-                break
-        else:
-            kept.append(words[position])
-            position += 1
+    kept, sides = [], []
+    for said, found in _split(label):
+        kept.append(said if found is None else f"<{found[0]}>")
+        sides += [] if found is None else [found[1]]
     return tuple(kept), tuple(sides)
+
+
+def _split(label: str) -> Iterator[tuple[str, tuple[int, int] | None]]:
+    """What a label says, phrase by phrase, and where the phrase is in `_OPPOSITES`."""
+    words = _words(label)
+    stems, position = tuple(map(_stem, words)), 0
+    while position < len(words):
+        lengths = range(min(_LONGEST, len(words) - position), 0, -1)
+        length = next((n for n in lengths if stems[position : position + n] in _PHRASES), 1)
+        found = _PHRASES.get(stems[position : position + length])
+        part = (stems if found is None else words)[position : position + length]
+        yield " ".join(part), found
+        position += length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from step_ros.training.datasets import drive_and_act, hri30, ikea_asm, propose_pairs
+from step_ros.training.datasets.symmetric_pairs import opposites
 
 
 def unordered(pairs: list[tuple[str, str]]) -> set[frozenset[str]]:
@@ -40,6 +41,11 @@ def test_published_splits_come_out_of_the_names(
             [("move it closer to me", "move it away from me")],
         ),
         (["pull it out of the box", "push it onto the box"], []),
+        (["cover pot", "unfold pot"], []),
+        (["load box", "unlock box"], []),
+        (["fold", "unfold", "cover", "uncover"], [("fold", "unfold"), ("cover", "uncover")]),
+        (["hang", "unhang"], [("hang", "unhang")]),
+        (["left to right", "right to left"], [("left to right", "right to left")]),
         (["open box", "close lid"], []),
         (["open", "close", "shut"], []),
         (["put", "pick", "take"], []),
@@ -49,3 +55,12 @@ def test_published_splits_come_out_of_the_names(
 )
 def test_proposals(labels: list[str], expected: list[tuple[str, str]]) -> None:
     assert propose_pairs(labels) == expected
+
+
+def test_why_a_pair_was_proposed() -> None:
+    assert opposites("take_from_drawer", "put_into_drawer") == [("take", "put"), ("from", "into")]
+
+
+def test_many_labels_take_no_longer_each() -> None:
+    labels = [f"{verb} thing {index}" for index in range(50_000) for verb in ("open", "close")]
+    assert len(propose_pairs(labels)) == 50_000

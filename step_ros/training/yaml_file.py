@@ -1,0 +1,89 @@
+"""A YAML file as a value of a type: what is of another type, or unknown, is named with what was meant."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import pydantic
+import yaml
+
+T = TypeVar("T")
+
+
+class YamlError(ValueError):
+    """A YAML file is not what it should be; the message names the file and the place in it."""
+
+
+def read_yaml(path: Path, kind: type[T]) -> T:
+    """Read a YAML file as a value of a type.
+
+    Nothing is converted: `1e-3`, which YAML takes for text, is no number, `yes` and `on`, which it takes for
+    true, are no text, and 4.0 is no whole number. An empty file is an empty mapping.
+
+    Args:
+        path: the file.
+        kind: a dataclass, or a mapping of text to one; its fields may be dataclasses.
+
+    Raises:
+        YamlError: the file cannot be read, a key is unknown, or a value is of another type.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = json.dumps({} if content is None else content)
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise YamlError(f"{path} cannot be read: {error}") from error
+    _check_keys(path, content, kind)
+    try:
+        return pydantic.TypeAdapter(kind).validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        raise YamlError("\n".join(f"{path}: {_in_words(each)}" for each in error.errors())) from error
+
+
+def _check_keys(path: Path, content: object, kind: Any) -> None:
+    """Raise YamlError for a key that the dataclass, or one of its fields, does not have."""
+    if not isinstance(content, Mapping):
+        return
+    if not is_dataclass(kind):
+        for value in content.values():
+            _check_keys(path, value, getattr(kind, "__args__", (None,))[-1])
+        return
+    known, hints = {field.name for field in fields(kind)}, get_type_hints(kind)
+    for key, value in content.items():
+        if key not in known:
+            raise YamlError(f"{path} has unknown options {key!r}{meant(str(key), known)}")
+        _check_keys(path, value, hints[key])
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """`; did you mean "linear"?`, if one of the known names is like it."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _in_words(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    said = error["msg"].removeprefix("Value error, ")
+    said = f"{where}: {said[0].lower()}{said[1:]}" if where else said
+    if error["type"] == "value_error":  # the dataclass's own words
+        return said
+    found, hint = error["input"], ""
+    if isinstance(found, str) and error["type"].startswith(("float", "int")) and _is_number(found):
+        hint = "; YAML reads it as text: write it with a point, as in 1.0e-3"
+    elif isinstance(found, bool) and error["type"].startswith("string"):
+        hint = "; YAML takes yes, no, on and off for truth values: put it in quotes"
+    elif isinstance(found, str) and error["type"].startswith("tuple"):
+        hint = f"; write a list, [{found}]"
+    return f"{said}, found {found!r}{hint}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""YAML by type: what people write by mistake is named, with what they meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from step_ros.training.datasets.clips_csv import TaskDescription
+from step_ros.training.fit_options import FitOptions
+from step_ros.training.yaml_file import YamlError, meant, read_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "learning_rate: 1e-3",
+            "learning_rate: .*number, found '1e-3'; YAML reads it as text: write it with a point",
+        ),
+        ("probe: linaer", "unknown probe 'linaer'; did you mean 'linear'"),
+        ("steps: 4.0", "steps: .*integer, found 4.0"),
+        ("hold_out: scene2", r"hold_out: .*found 'scene2'; write a list, \[scene2\]"),
+        ("time_reversal: 'no'", "time_reversal: .*boolean, found 'no'"),
+        ("optimizer: on", "optimizer: .*string, found True; YAML takes yes, no, on and off for truth values"),
+        ("adapter: {knid: vpt}", "unknown options 'knid'; did you mean 'kind'"),
+        ("learning_rte: 0.1", "unknown options 'learning_rte'; did you mean 'learning_rate'"),
+        ("steps: .nan", "steps: "),
+        ("[1, 2]", "options.yaml: "),
+        ("steps: {", "cannot be read"),
+    ],
+)
+def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text(text)
+    with pytest.raises(YamlError, match=message):
+        read_yaml(path, FitOptions)
+
+
+def test_whole_numbers_pass_for_others_and_an_empty_file_for_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text("learning_rate: 1\nhold_out: [scene2]\n")
+    assert read_yaml(path, FitOptions) == FitOptions(learning_rate=1.0, hold_out=("scene2",))
+    path.write_text("")
+    assert read_yaml(path, FitOptions) == FitOptions()
+
+
+def test_labels_that_yaml_takes_for_truth_values(tmp_path: Path) -> None:
+    path = tmp_path / "clips.yaml"
+    path.write_text("lamp: {labels: [on, off]}")
+    with pytest.raises(YamlError, match=r"lamp.labels.0: .*found True; YAML takes yes, no, on and off"):
+        read_yaml(path, dict[str, TaskDescription])
+    path.write_text("lamp: {labels: ['on', 'off'], symmetric_pairs: [['on', 'off']]}")
+    described = read_yaml(path, dict[str, TaskDescription])["lamp"]
+    assert described == TaskDescription(("on", "off"), (("on", "off"),))
+
+
+def test_what_was_meant() -> None:
+    assert meant("linaer", ["step", "linear"]) == "; did you mean 'linear'?"
+    assert meant("xyz", ["step", "linear"]) == ""
