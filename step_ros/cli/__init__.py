@@ -16,6 +16,7 @@ from rich.console import Console
 
 from step_ros.cli.benchmark import benchmark
 from step_ros.cli.benchmark_page import benchmark_page
+from step_ros.cli.check import check
 from step_ros.cli.evaluate import evaluate
 from step_ros.cli.export import export
 from step_ros.cli.extract import extract
@@ -41,6 +42,7 @@ def commands(arguments: list[str]) -> dict[str, Callable[..., Any]]:
         arguments: of the command line: a `--config` among them gives `train` its defaults.
     """
     return {
+        "check": check,
         "learn": learn,
         "extract": extract,
         "verify": verify,

@@ -63,13 +63,14 @@ def extract(
     from step_ros.training.store import ClipSampling, GridSampling
 
     console = Console()
-    clip_set = read_dataset(data, dataset, tasks=tasks, group=group)
+    clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
     sampling = ClipSampling(frames, trim) if window is None else GridSampling(ClipSpec(frames, window))
     if window is not None and trim:
         raise ClipsError("--trim cuts clips, but with --window whole videos are encoded; give one of them")
     options = ExtractOptions(sampling, views, mirror, "uint8" if pixels else dtype, batch_size)
     loaded = load_backbone(backbone, device=device)
     encoder: FrameEncoder = RawPatches(loaded.encoder) if pixels else loaded
+    _check(console, clip_set, window)
     _describe(console, clip_set, estimate_bytes(clip_set, encoder.identity, options))
     if not pixels:
         loaded.engine = select_engine(loaded.encoder, engine)
@@ -81,6 +82,24 @@ def extract(
         console.print(f"[yellow]{len(store.problems)} left out:")
         for problem in store.problems:
             console.print(f"  {problem}", markup=False, highlight=False)
+
+
+def _check(console: Console, clip_set: ClipSet, window: float | None) -> None:
+    """Say what may be wrong with the data, before it costs time.
+
+    Raises:
+        ClipsError: something has to be mended first.
+    """
+    from step_ros.training.datasets import ClipsError
+    from step_ros.training.datasets.doubts import LEFT_OUT, Severity, find_doubts
+
+    doubts = find_doubts(clip_set, window_seconds=window)
+    errors = [doubt.sentence for doubt in doubts if doubt.severity is Severity.ERROR]
+    if errors:
+        raise ClipsError("\n".join([*errors, "`step-ros check` says more"]))
+    for doubt in doubts:
+        if doubt.severity is Severity.DOUBT and not doubt.sentence.startswith(LEFT_OUT):
+            console.print(f"doubt: {doubt.sentence}", style="yellow", markup=False, highlight=False)
 
 
 def _describe(console: Console, clip_set: ClipSet, size: int) -> None:

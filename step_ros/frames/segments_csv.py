@@ -1,18 +1,20 @@
 """A csv of segments: what happens in a recording from when to when, a line each.
 
-UTF-8, with or without a byte order mark; commas, and quotes as csv has them; lines that begin with `#` may
-stand above the header. The columns `video`, `start`, `end` and `split` say which stretch of what a line is
-of, any other is a task, and a cell is the label. Spaces around a name or a cell are none of it, and a blank
-cell says nothing.
+UTF-8, with or without a byte order mark, or UTF-16 with one; commas, semicolons or tabs, and quotes as csv
+has them; lines that begin with `#` may stand anywhere. The columns `video`, `start`, `end` and `split` say
+which stretch of what a line is of, any other is a task, and a cell is the label. Spaces around a name or a
+cell are none of it, and a blank cell says nothing. Times are seconds, 62.5, or 1:02.5; 62,5 where no comma
+parts the cells.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 FIXED_COLUMNS = ("video", "start", "end", "split")
@@ -38,47 +40,107 @@ class SegmentsCsv:
     """A csv of segments as it stands in a file."""
 
     comments: list[str]
-    """The lines above the header, each with its `#`."""
+    """The lines of words, each with its `#`."""
     columns: list[str]
     """The header; empty if the file is."""
     rows: list[SegmentRow]
     """The lines below it, in the file's order."""
+    notes: list[str] = field(default_factory=list)
+    """What was made of the file that is not quite a csv, and may be wrong."""
 
 
 def read_segments_csv(path: Path) -> SegmentsCsv:
     """Read a csv of segments; what its columns must be, and what a line may say, is the caller's to judge.
 
     Raises:
-        SegmentsCsvError: the file cannot be read, or is no csv.
+        SegmentsCsvError: the file cannot be read or is no csv, columns share a name or have none, or a line
+            has more cells than there are columns.
     """
+    notes: list[str] = []
+    lines = list(io.StringIO(_text(path, notes), newline=""))
+    comments = {number: line for number, line in enumerate(lines) if line.startswith("#")}
+    header = next((line for number, line in enumerate(lines) if number not in comments and line.strip()), "")
+    delimiter = max(",;\t", key=header.count)  # of equals the first
+    # A comment stands as an empty line, so that those after it keep their numbers.
+    reader = csv.reader(
+        ("\n" if number in comments else line for number, line in enumerate(lines)),
+        delimiter=delimiter,
+        skipinitialspace=True,
+    )
+    columns: list[str] = []
+    rows = []
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        for cells in (list(map(str.strip, row)) for row in reader if row):
+            if not columns:
+                columns = cells
+                continue
+            if any(cells[len(columns) :]):
+                raise SegmentsCsvError(
+                    f"{path}:{reader.line_num}: {len(cells)} cells, but the header has {len(columns)}; put a "
+                    f"cell that holds {delimiter!r} in quotes"
+                )
+            padded = itertools.chain(cells, itertools.repeat(""))
+            rows.append(SegmentRow(reader.line_num, dict(zip(columns, padded, strict=False))))
+    except csv.Error as error:
+        raise SegmentsCsvError(f"{path}:{reader.line_num}: no csv: {error}") from error
+    _without_an_index(path, columns, rows, notes)
+    if delimiter != ",":
+        for row in rows:
+            for column in ("start", "end"):
+                row.cells.update({column: row.cells[column].replace(",", ".")} if column in row.cells else {})
+    return SegmentsCsv([line.rstrip() for line in comments.values()], columns, rows, notes)
+
+
+def _text(path: Path, notes: list[str]) -> str:
+    try:
+        content = path.read_bytes()
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return content.decode("utf-16")
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            if b"\0" in content:
+                raise
+            line = content.count(b"\n", 0, error.start) + 1
+            notes.append(f"{path}:{line}: not UTF-8; read as Latin-1")
+            return content.decode("latin-1")
     except (OSError, UnicodeDecodeError) as error:
         raise SegmentsCsvError(f"{path} cannot be read: {error}") from error
-    lines = list(io.StringIO(text, newline=""))
-    comments = [line.rstrip() for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
-    reader = csv.reader(lines[len(comments) :], skipinitialspace=True)
-    try:
-        columns = [name.strip() for name in next(reader, [])]
-        rows = []
-        for cells in reader:
-            if cells:
-                padded = itertools.chain(map(str.strip, cells), itertools.repeat(""))
-                rows.append(
-                    SegmentRow(reader.line_num + len(comments), dict(zip(columns, padded, strict=False)))
-                )
-    except csv.Error as error:
-        raise SegmentsCsvError(f"{path}:{reader.line_num + len(comments)}: no csv: {error}") from error
-    return SegmentsCsv(comments, columns, rows)
+
+
+def _without_an_index(path: Path, columns: list[str], rows: list[SegmentRow], notes: list[str]) -> None:
+    """Take away a column without a name that only numbers the lines, or is empty.
+
+    Raises:
+        SegmentsCsvError: it holds something else, or columns share a name.
+    """
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        named = ", ".join(name or "one without a name" for name in twice)
+        raise SegmentsCsvError(f"{path}: the header has columns twice: {named}")
+    if "" in columns:
+        cells = [row.cells.pop("") for row in rows]
+        first = int(cells[0]) if cells and cells[0].isdecimal() else 0
+        if any(cells) and cells != [str(first + number) for number in range(len(cells))]:
+            raise SegmentsCsvError(f"{path}: column {columns.index('') + 1} has no name in the header")
+        columns.remove("")
+        notes.append(f"{path}: a column without a name, which only numbers the lines, is left out")
 
 
 def seconds(cell: str) -> float:
-    """A time, of a cell.
+    """A time, of a cell: seconds, or minutes and seconds, or hours, minutes and seconds, between colons.
 
     Raises:
-        ValueError: it is no number, or nanoseconds cannot count it.
+        ValueError: it is no time, or nanoseconds cannot count it.
     """
-    value = float(cell)
+    *above, last = cell.split(":")
+    if len(above) > 2 or any(not part.isdecimal() for part in above):
+        raise ValueError(f"expected seconds, found {cell!r}")
+    value = float(last)
+    if above and not 0 <= value < 60:
+        raise ValueError(f"expected seconds, found {cell!r}")
+    for power, part in enumerate(reversed(above), start=1):
+        value += 60**power * int(part)
     if not math.isfinite(value * 1e9):
         raise ValueError(f"expected seconds, found {cell!r}")
     return value

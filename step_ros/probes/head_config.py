@@ -23,7 +23,7 @@ _MAX_FRAMES = 4_096
 _TEMPERATURES = (1e-6, 1e6)
 """Far beyond any calibration; within them a quotient of logits is a number in float32."""
 
-_TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 Record = TypeVar("Record")
@@ -98,7 +98,7 @@ class HeadConfig:
         _check_list("symmetric_pairs", self.symmetric_pairs)
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "symmetric_pairs", tuple(_as_pair(pair) for pair in self.symmetric_pairs))
-        if not isinstance(self.task, str) or not _TASK_NAME.match(self.task):
+        if not isinstance(self.task, str) or not TASK_NAME.match(self.task):
             raise HeadError(
                 "task must be a name of letters, digits and underscores such as 'atomic_action', "
                 f"got {self.task!r}"

@@ -28,7 +28,12 @@ DATASETS = ("auto", "csv", *_READERS)
 
 
 def read_dataset(
-    path: Path, kind: str = "auto", *, tasks: Sequence[str] = (), group: str | None = None
+    path: Path,
+    kind: str = "auto",
+    *,
+    tasks: Sequence[str] = (),
+    group: str | None = None,
+    overlaps: bool = False,
 ) -> ClipSet:
     """Read labelled clips, whatever form they have, and leave out what cannot be used, by name.
 
@@ -37,6 +42,7 @@ def read_dataset(
         kind: one of `DATASETS`.
         tasks: which to keep; all by default.
         group: for a csv, the column of what must not be on both sides of a split.
+        overlaps: whether clips of a video may share time: where none is seen in another's window.
 
     Raises:
         ClipsError: nothing of it can be used; the message says why.
@@ -47,10 +53,10 @@ def read_dataset(
         raise ClipsError(f"there is no {path}")
     kind = _recognise(path) if kind == "auto" else kind
     if kind == "csv":
-        return usable(check_clips(read_clips_csv(path, tasks=tasks, group=group)))
+        return usable(check_clips(read_clips_csv(path, tasks=tasks, group=group), overlaps=overlaps))
     if group:
         raise ClipsError(f"a group is a column of a csv, but {path} is read as {kind}")
-    clip_set = check_clips(_READERS[kind](path))
+    clip_set = check_clips(_READERS[kind](path), overlaps=overlaps)
     unknown = [task for task in tasks if task not in clip_set.tasks]
     if unknown:
         raise ClipsError(f"{path} has no task {', '.join(unknown)}; it has {', '.join(clip_set.tasks)}")

@@ -15,6 +15,7 @@ order, its pairs, and which label means that nothing happens.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +83,44 @@ def read_clips_csv(path: Path, *, tasks: Sequence[str] = (), group: str | None =
             f"{path}:{1 + len(table.comments)}: columns are {table.columns}; expected video and "
             f"{', '.join(missing) if missing else 'a task'}"
         )
+    if not tasks:
+        _check_no_times(path, table, chosen)
     problems: list[str] = []
     clips = [clip for row in table.rows if (clip := _clip(path, row, chosen, group, problems))]
     if not clips:
         raise ClipsError("\n".join([f"{path} has no clips that can be used", *problems]))
-    found = ClipSet(path.parent, clips, _tasks(path, clips, table, chosen), problems)
+    found = ClipSet(path.parent, clips, _tasks(path, clips, table, chosen), problems, table.notes)
     return known_classes_only(found)
+
+
+_TIMES = {
+    **dict.fromkeys(("begin", "from", "onset", "startsec", "starttime", "t0", "timestart"), "start"),
+    **dict.fromkeys(("endsec", "endtime", "offset", "stop", "t1", "timeend", "to", "until"), "end"),
+    **dict.fromkeys(("endframe", "frame", "frames", "startframe"), ""),
+    **dict.fromkeys(("duration", "time", "timestamp"), ""),
+}
+"""Names that columns of times have elsewhere, without blanks and the like, and what they are called here."""
+
+
+def _check_no_times(path: Path, table: SegmentsCsv, tasks: Sequence[str]) -> None:
+    """Raise ClipsError if a column that would be a task is called as times are, and holds times."""
+    for name in tasks:
+        plain = re.sub(r"[^a-z0-9]", "", name.lower())
+        if plain in _TIMES and all(_is_time(row.cells[name]) for row in table.rows if row.cells[name]):
+            called = _TIMES[plain]
+            advice = f"call it {called}" if called else "start and end are in seconds"
+            raise ClipsError(
+                f"{path}: the column {name!r} holds times, and would be a task: {advice}, or name the tasks "
+                "with --tasks"
+            )
+
+
+def _is_time(cell: str) -> bool:
+    try:
+        seconds(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _clip(
@@ -138,9 +171,9 @@ def _tasks(
     for task in chosen:
         says = described.get(task, TaskDescription())
         labels = list(says.labels or labels_found(clips, task))
-        pairs = says.symmetric_pairs
-        if pairs is None:
-            pairs = _pairs_in_comments(table.comments, task)
+        pairs = (
+            _pairs_in_comments(table.comments, task) if says.symmetric_pairs is None else says.symmetric_pairs
+        )
         task_labels = TaskLabels(labels, list(propose_pairs(labels) if pairs is None else pairs), says.idle)
         named = {*task_labels.symmetric_labels, *([] if says.idle is None else [says.idle])}
         if named - set(labels):
@@ -153,7 +186,7 @@ def _tasks(
     return tasks
 
 
-def _pairs_in_comments(comments: list[str], task: str) -> list[tuple[str, str]] | None:
+def _pairs_in_comments(comments: list[str], task: str) -> Sequence[tuple[str, str]] | None:
     """Pairs from `# task: a <-> b, c <-> d`; None if no comment is about the task."""
     for comment in comments:
         name, colon, pairs = comment.lstrip("# ").partition(":")

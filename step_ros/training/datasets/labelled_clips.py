@@ -70,6 +70,8 @@ class ClipSet:
     """What is to be answered, by task."""
     problems: list[str] = field(default_factory=list)
     """What is wrong with it, each with file and line; what is named here is not among `clips`."""
+    notes: list[str] = field(default_factory=list)
+    """How it was read where that is not certain."""
 
 
 SPLIT_NAMES = {
@@ -85,11 +87,15 @@ SPLIT_NAMES = {
 """The names that data sets give their splits, and ours."""
 
 
-def check_clips(clip_set: ClipSet) -> ClipSet:
+def check_clips(clip_set: ClipSet, *, overlaps: bool = False) -> ClipSet:
     """Leave out what cannot be encoded, each with its reason: missing videos, reversed or overlapping clips.
 
     Two clips of a video overlap if they share time; the later one is left out. Clips that run to their
     video's end are told apart only once it is read.
+
+    Args:
+        clip_set: as it was read.
+        overlaps: whether clips may share time, as they may where each is looked at by itself.
     """
     problems = list(clip_set.problems)
     good: list[LabelledClip] = []
@@ -106,7 +112,7 @@ def check_clips(clip_set: ClipSet) -> ClipSet:
             by_video[clip.video].append(clip)
             good.append(clip)
     overlapping = set()
-    for clips in by_video.values():
+    for clips in [] if overlaps else by_video.values():
         before: LabelledClip | None = None
         for clip in sorted(clips, key=lambda c: (c.start, _end(c))):
             if before is not None and clip.start < _end(before) - 1e-3:

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from step_ros.frames import BagError, ClipSpec, Frame, GridSampler
+from step_ros.frames import ClipSpec, Frame, GridSampler
 from step_ros.training.datasets import ClipSet
-from step_ros.training.datasets.labelled_bag import is_bag, read_frames
+from step_ros.training.datasets.labelled_bag import announced_seconds, read_frames
 from step_ros.training.store.token_store import StoredClip, TokenStore, name_of_view
 from step_ros.training.views import View
 from step_ros.training.windows import Partners, Teaching, Window, reversed_labels
@@ -38,7 +37,7 @@ class GridSampling:
 
     def estimate_frames(self, clip_set: ClipSet) -> int:
         """About how many frames a view has; videos are asked for their length, not read."""
-        seconds = sum(_announced_seconds(video) for video in {clip.video for clip in clip_set.clips})
+        seconds = sum(announced_seconds(video) for video in {clip.video for clip in clip_set.clips})
         return round(seconds * 1e9 / self.clip.step_ns)
 
     def tensor_of(self, index: int) -> str:
@@ -175,16 +174,3 @@ def grid_frames(frames: Iterator[Frame], clip: ClipSpec) -> Iterator[Frame]:
             expected += 1
         last, expected = sampled.frame, sampled.grid_index + 1
         yield last
-
-
-def _announced_seconds(video: Path) -> float:
-    """A video's length by its header; of a bag, by reading it."""
-    if is_bag(video):
-        try:
-            return max((frame.stamp_ns for frame in read_frames(video)), default=0) / 1e9
-        except BagError:
-            return 0.0
-    capture = cv2.VideoCapture(str(video))
-    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    capture.release()
-    return max(count, 0.0) / rate if rate > 0 else 0.0

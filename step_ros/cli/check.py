@@ -1,0 +1,56 @@
+"""What may be wrong with labelled data, before anything costs time: `step-ros check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def check(
+    data: Path,
+    dataset: str = "auto",
+    tasks: tuple[str, ...] = (),
+    group: str | None = None,
+    window: float | None = None,
+) -> None:
+    """Read a data set as `extract` and `learn` do, and say what is in it and what may be wrong.
+
+    Ends with 1 if something must be mended first.
+
+    Args:
+        data: csv of clips, a folder of videos a class, a bag with labels, or the folder of a published data
+            set.
+        dataset: which adapter reads the data; auto looks at what is there.
+        tasks: which tasks to look at; all by default.
+        group: csv column of what must not be on both sides of a split, such as a scene.
+        window: seconds of a window, if windows are to slide over whole videos.
+    """
+    from rich.console import Console
+
+    from step_ros.scores.tables import terminal_table
+    from step_ros.training.datasets import read_dataset
+    from step_ros.training.datasets.doubts import Severity, classes_by_split, find_doubts
+
+    console = Console()
+    clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
+    doubts = find_doubts(clip_set, window_seconds=window)
+    for task in clip_set.tasks:
+        splits, rows = classes_by_split(clip_set.clips, task)
+        if len(rows) <= MOST_SHOWN:
+            console.print(terminal_table([[task, *splits], *rows]))
+        else:
+            console.print(f"{task}: {len(rows)} classes", markup=False, highlight=False)
+    for doubt in doubts:
+        style = {Severity.ERROR: "bold red", Severity.DOUBT: "yellow", Severity.NOTE: "dim"}[doubt.severity]
+        console.print(
+            f"{doubt.severity.value}: {doubt.sentence}",
+            style=style,
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    if any(doubt.severity is Severity.ERROR for doubt in doubts):
+        raise SystemExit(1)
+
+
+MOST_SHOWN = 60
+"""Classes of a task that are shown one by one."""
