@@ -35,10 +35,10 @@ def new_file(path: Path) -> Iterator[Path]:
         >>> with new_file(folder / "cost.png") as draft:
         ...     figure.savefig(draft)
     """
-    path = path.resolve()  # what a link names is written, not the link
     if path.exists() and not path.is_file():
         yield path
         return
+    path = path.resolve()  # what a link names is written, not the link
     with _draft_folder(path.with_name(f".{path.name}.partial")) as folder:
         yield folder / path.name
         _finish(folder / path.name)
@@ -70,6 +70,12 @@ def new_files(folder: Path, *, last: str) -> Iterator[Path]:
             for name in names:
                 os.replace(draft / name, folder / name)
             _to_disk(folder)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Take away what kills have left in a folder that nobody writes to."""
+    for draft in folder.glob(".*.partial"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager

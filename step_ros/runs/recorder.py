@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from step_ros.atomic_files import new_file, write_text
+from step_ros.atomic_files import new_file, remove_drafts, write_text
 from step_ros.runs.evaluate import evaluate
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import (
@@ -114,6 +114,7 @@ class RunRecorder(ExitStack):
 def make_room(out: Path) -> None:
     """Make a run's folder, and take away what must not pass for the new run's."""
     out.mkdir(parents=True, exist_ok=True)
+    remove_drafts(out)
     for old in (RUN, METRICS, REPORT):
         (out / old).unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from step_ros.atomic_files import new_file
+from step_ros.atomic_files import new_file, remove_drafts
 from step_ros.training.processes import is_first_process
 
 FILE = "checkpoint.safetensors"
@@ -91,6 +91,7 @@ class Checkpoint:
 
 def remove_checkpoints(folder: Path) -> None:
     """Delete the checkpoints of a training that is done, and whose heads are on the disk."""
+    remove_drafts(folder)
     (folder / FILE).unlink(missing_ok=True)
     shutil.rmtree(folder / HEADS_ALONE, ignore_errors=True)
 

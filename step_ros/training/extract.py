@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from step_ros.atomic_files import write_text
+from step_ros.atomic_files import remove_drafts, write_text
 from step_ros.backbones import Backbone, BackboneIdentity
 from step_ros.frames import BagError, VideoError
 from step_ros.training.datasets import ClipsError, ClipSet, LabelledClip
@@ -189,6 +189,7 @@ def _open_folder(out: Path, header: dict[str, Any]) -> None:
     for own in (out / TOKENS, path, out / MANIFEST):
         check_no_link(own)
     (out / TOKENS).mkdir(parents=True, exist_ok=True)
+    remove_drafts(out / TOKENS)
     found = _read_header(path)
     if found not in (None, header):
         differing = sorted(key for key in {*found, *header} if found.get(key) != header.get(key))
