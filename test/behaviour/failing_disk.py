@@ -183,6 +183,15 @@ def check(job: Job, work: Path, disk: ctypes.CDLL) -> int:
     assert in_fork(lambda: run(0, How.COUNT)) == (True, "")
     count, expected = int((work / "count").read_text()), tree(out)
     assert not job.is_refused(out)
+
+    def cut_the_power_after_it() -> None:
+        run(count + 1, How.POWER_CUT)
+        (out / "one more").touch()
+
+    fresh()
+    in_fork(cut_the_power_after_it)
+    if tree(out) != expected:
+        raise SystemExit("what was written is not on the disk when the job has ended")
     for how in (How.NO_SPACE, How.IO_ERROR, How.KILL, How.POWER_CUT):
         for at in range(1, count + 1):
             where = f"write {at} of {count}, {how.name}"
