@@ -25,4 +25,7 @@ def verify(store: Path) -> None:
         raise SystemExit(1)
     console.print(f"{store} is whole", markup=False)
     if elsewhere := opened.videos_elsewhere():
-        console.print(f"{len(elsewhere)} videos are no longer where they were, so nothing is known of them")
+        console.print(
+            f"not compared, for they are no longer where they were: {len(elsewhere)} of "
+            f"{len(opened.videos)} videos"
+        )

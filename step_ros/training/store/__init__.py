@@ -49,7 +49,7 @@ def open_store(root: Path) -> TokenStore:
         return ClipStore(root, manifest) if "sampling" in manifest else GridStore(root, manifest)
     except TokenStoreError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TokenStoreError(
             f"{root} is not a complete token store; run `step-ros extract` ({error})"
         ) from error

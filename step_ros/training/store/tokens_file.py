@@ -55,7 +55,8 @@ def read_tokens(path: Path) -> WrittenTokens:
     check_own_file(path)
     try:
         with safe_open(path, framework="pt") as file:
-            written = WrittenTokens(**json.loads((file.metadata() or {})[_METADATA]))
+            said = json.loads((file.metadata() or {})[_METADATA])
+            written = WrittenTokens(dict(said["about"]), said["sha256"])
             tensors = ((name, file.get_tensor(name)) for name in sorted(file.keys()))
             found = _digest(written.about, tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:

@@ -99,6 +99,19 @@ def test_a_broken_manifest_is_refused(text: str, tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
+@pytest.mark.parametrize("key", ["backbone", "clip", "clips", "tasks", "videos", "problems", "sampling"])
+@pytest.mark.parametrize("value", [None, 7, "x", [7], {"x": 7}])
+def test_a_signed_manifest_of_wrong_types_is_refused_or_does_no_harm(
+    key: str, value: object, clip_store: TokenStore, tmp_path: Path
+) -> None:
+    write_manifest(tmp_path, {**read_manifest(clip_store.root), key: value})
+    try:
+        open_store(tmp_path)
+    except TokenStoreError:
+        return
+    assert key in ("problems", "sampling")  # the kind of sampling is all that is asked for
+
+
 @pytest.mark.parametrize("name", ["../../x", "/x", "", "a/b", "a\0b"])
 def test_a_signed_name_that_leads_elsewhere_is_refused(
     name: str, clip_store: TokenStore, tmp_path: Path
