@@ -8,6 +8,7 @@ there was what is neither whole nor refused, or the run after it did not end as 
 from __future__ import annotations
 
 import ctypes
+import gc
 import io
 import os
 import shutil
@@ -178,6 +179,7 @@ def check(job: Job, work: Path, disk: ctypes.CDLL) -> int:
         if how == How.COUNT:
             (work / "count").write_text(str(disk.failing_disk_count()))
 
+    gc.freeze()  # what no fork collects, it need not copy
     fresh()
     before = tree(out)
     assert in_fork(lambda: run(0, How.COUNT)) == (True, "")
