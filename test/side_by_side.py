@@ -16,8 +16,8 @@ ONE_AT_A_TIME = {"behaviour": 0, "ros": 5}
 In `behaviour` it counts how soon something is said, so that everything else gives way.
 """
 
-LONG = ("style", "packaging", "docs", "cli", "backbones")
-"""Folders with files that take long: begun first, so that no worker is left alone with one at the end."""
+LONG = ("style", "packaging", "docs", "test_atomic_files.py", "cli", "backbones")
+"""What takes long, by folder or file: begun first, so that no worker is left alone with it at the end."""
 
 NICENESS = 10
 """Of tests in all other folders."""

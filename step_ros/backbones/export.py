@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import torch
 
+from step_ros.atomic_files import new_file, new_files
 from step_ros.backbones.backbone import Backbone
 from step_ros.backbones.encoder import Encoder
 from step_ros.backbones.engines.certification import Agreement, certification_frames, certify
@@ -32,13 +31,11 @@ def export_onnx(encoder: Encoder, path: Path) -> Agreement:
     """
     frames = torch.from_numpy(certification_frames(encoder.identity.image_size))
     # In a folder of its own: large weights go to a file beside it, which the graph knows by name.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export_") as folder:
-        draft = Path(folder) / path.name
+    with new_files(path.parent, last=path.name) as folder:
+        draft = folder / path.name
         write_onnx(encoder, draft)
         reference = EagerEngine(encoder).encode(frames)
         found = certify(OnnxRuntimeEngine(encoder, file=draft), frames, reference)
-        for file in sorted(Path(folder).iterdir()):
-            os.replace(file, path.with_name(file.name))
     return found
 
 
@@ -60,5 +57,6 @@ def export_tensorrt(backbone: Backbone, folder: Path) -> tuple[Path, Agreement]:
     selection = select_engine(backbone.to("cuda").encoder, "tensorrt")
     assert isinstance(selection.engine, TensorRtEngine) and selection.agreement is not None
     path = folder / f"backbone.{selection.precision}.engine"
-    path.write_bytes(selection.engine.plan)
+    with new_file(path) as draft:
+        draft.write_bytes(selection.engine.plan)
     return path, selection.agreement

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from step_ros.atomic_files import write_text
 from step_ros.benchmark.plots import draw_costs
 from step_ros.benchmark.results import Results
 from step_ros.benchmark.table import COLUMNS, cells, limits, markdown
@@ -40,7 +41,7 @@ def update_page(page: Path, results: Results, further: Mapping[str, str]) -> lis
         text = f"{text[: found.end(1)]}{content}\n{text[found.start(2) :]}"
     plot = page.with_suffix("") / "cost.png"
     draw_costs(results, plot)
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return [page, plot]
 
 

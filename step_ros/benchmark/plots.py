@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from step_ros.atomic_files import new_file
 from step_ros.benchmark.results import Results
 from step_ros.benchmark.row import Row
 
@@ -76,7 +77,8 @@ def draw_costs(results: Results, path: Path) -> None:
     axes[0].set_ylabel("milliseconds an update, the fastest")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.savefig(path, dpi=130)
+    with new_file(path) as draft:
+        figure.savefig(draft, dpi=130)
     pyplot.close(figure)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from step_ros.atomic_files import write_text
 from step_ros.benchmark.roofline import Roofline
 from step_ros.benchmark.row import Row
 
@@ -73,7 +74,7 @@ class Results:
             OSError: it cannot be written.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Results:

@@ -9,6 +9,8 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from step_ros.atomic_files import write_text
+
 
 def evaluate(
     store: Path,
@@ -66,11 +68,11 @@ def evaluate(
             task: {**judgement.to_json(), "verdict": [finding.to_json() for finding in found.verdicts[task]]}
             for task, judgement in found.judgements.items()
         }
-        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_text(json_file, json.dumps(content, indent=2) + "\n")
     if csv_file is not None:
-        csv_file.write_text(csv_table(rows), encoding="utf-8")
+        write_text(csv_file, csv_table(rows))
     if markdown_file is not None:
         parts = [markdown_table(rows)]
         for task, judgement in found.judgements.items():
             parts += [f"## {task}\n", markdown_table(class_rows(judgement.report))]
-        markdown_file.write_text("\n".join(parts), encoding="utf-8")
+        write_text(markdown_file, "\n".join(parts))

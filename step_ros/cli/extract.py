@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich import get_console
 from rich.console import Console
+
+from step_ros.cli.warnings_shown import warnings_shown
 
 if TYPE_CHECKING:
     from step_ros.training.datasets import ClipSet
@@ -31,7 +34,8 @@ def extract(
 ) -> None:
     """Encode every clip of a data set once, and keep the tokens.
 
-    May be stopped at any time and run again: what is there is kept.
+    May be stopped at any time and run again: what is there is kept, but for tokens that are damaged or of
+    another video than the one that is in its place now, which are made again.
 
     Args:
         data: csv of clips (video, one column a task; start, end and split if there are), a folder of videos a
@@ -62,7 +66,7 @@ def extract(
     from step_ros.training.raw_patches import RawPatches
     from step_ros.training.store import ClipSampling, GridSampling
 
-    console = Console()
+    console = get_console()  # the one that progress is shown on, so that warnings stand above it
     clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
     sampling = ClipSampling(frames, trim) if window is None else GridSampling(ClipSpec(frames, window))
     if window is not None and trim:
@@ -74,7 +78,8 @@ def extract(
     _describe(console, clip_set, estimate_bytes(clip_set, encoder.identity, options))
     if not pixels:
         loaded.engine = select_engine(loaded.encoder, engine)
-    store = extract_tokens(clip_set, encoder, options, out)
+    with warnings_shown(console):
+        store = extract_tokens(clip_set, encoder, options, out)
     videos = len({clip.file for clip in store.clips})
     what = "pixels for" if pixels else "tokens of"
     console.print(f"{out}: {len(store.clips)} clips of {videos} videos, {what} {store.backbone}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.console import Console
 
+from step_ros.atomic_files import write_text
 from step_ros.training.fit_options import FitOptions
 
 if TYPE_CHECKING:
@@ -141,9 +142,9 @@ def reproduce(
             parts += [markdown_table(lines)]
         everything[name] = {"task": chosen, "rows": [result.to_json() for result in results]}
     if json_file is not None:
-        json_file.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+        write_text(json_file, json.dumps(everything, indent=1) + "\n")
     if markdown_file is not None:
-        markdown_file.write_text("\n".join(parts), encoding="utf-8")
+        write_text(markdown_file, "\n".join(parts))
 
 
 def list_all(console: Console, published: dict[str, PublishedTable]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from step_ros.atomic_files import write_text
 from step_ros.benchmark.models import BACKBONES
 from step_ros.paper.published import PublishedTable
 from step_ros.paper.several_tasks import MethodCost, count, measure
@@ -76,9 +77,9 @@ def show_costs(
             "device": device,
             "methods": [asdict(c) for c in costs],
         }
-        json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_text(json_file, json.dumps(content, indent=1) + "\n")
     if markdown_file is not None:
-        markdown_file.write_text(markdown_table(rows) + f"\n{_NOTE}\n", encoding="utf-8")
+        write_text(markdown_file, markdown_table(rows) + f"\n{_NOTE}\n")
 
 
 def table5_rows(costs: Sequence[MethodCost], about: PublishedTable) -> list[list[str]]:

@@ -8,16 +8,24 @@ from rich.console import Console
 
 
 def verify(store: Path) -> None:
-    """Read every file of a token store again, and compare it with what was written.
+    """Compare a token store with what was written, and with the videos that are still where they were.
+
+    All are read as a whole.
 
     Args:
         store: a folder that `step-ros extract` made.
     """
     from step_ros.training.store import open_store
 
-    wrong = open_store(store).verify()
+    opened, console = open_store(store), Console()
+    wrong = opened.verify()
     for line in wrong:
-        Console().print(line, markup=False)
+        console.print(line, markup=False)
     if wrong:
         raise SystemExit(1)
-    Console().print(f"{store} is whole")
+    console.print(f"{store} is whole", markup=False)
+    if elsewhere := opened.videos_elsewhere():
+        console.print(
+            f"not compared, for they are no longer where they were: {len(elsewhere)} of "
+            f"{len(opened.videos)} videos"
+        )

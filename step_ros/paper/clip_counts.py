@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from step_ros.atomic_files import new_file
 from step_ros.benchmark.plots import COLOURS
 from step_ros.benchmark.results import Results
 from step_ros.benchmark.table import markdown
@@ -74,7 +75,8 @@ def draw_counts(counts: Sequence[ClipCount], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure, axis = pyplot.subplots(figsize=(9, 4.2), layout="constrained")
     _bars(axis, counts)
-    figure.savefig(path, dpi=130)
+    with new_file(path) as draft:
+        figure.savefig(draft, dpi=130)
     pyplot.close(figure)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from step_ros.atomic_files import new_file
 from step_ros.paper.several_tasks import MethodCost
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def draw_figure(costs: Sequence[MethodCost], path: Path) -> None:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with new_file(path) as draft:
+        figure.savefig(draft, dpi=130)
     pyplot.close(figure)
 
 

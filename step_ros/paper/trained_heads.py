@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from step_ros.atomic_files import new_files
 from step_ros.backbones import Backbone
 from step_ros.paper.adapters import ALL_ADAPTERS, NAME_READERS
 from step_ros.perception.loading import BACKBONE_FOLDER
 from step_ros.probes import Head
+from step_ros.probes.head import CONFIG_FILE
 from step_ros.scores.tables import class_rows, markdown_table, metrics_rows
-from step_ros.training.fit import fit, save_heads
+from step_ros.training.checkpoint import remove_checkpoints
+from step_ros.training.fit import fit
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.judge import JudgeError, Judgement, judge
 from step_ros.training.model_card import extend_card, write_provenance
@@ -26,6 +29,9 @@ def train_heads(
     backbone: str | Path | None = None,
 ) -> dict[str, Head]:
     """Fit heads and write their folders, each with a card of what it is and how well it does.
+
+    A head's files take their places together, and checkpoints go once all heads are on the disk: what is
+    killed or finds no room goes on from there when it is run again.
 
     Args:
         opened: what they are trained on.
@@ -48,13 +54,15 @@ def train_heads(
     )
     if not is_first_process():
         return fitted.heads
-    save_heads(fitted.heads, out)
     for task, head in fitted.heads.items():
         judgement = _judge_if_possible(head, opened, fitted.split.validation, fitted.backbone)
         metrics = None if judgement is None else judgement.to_json()
-        write_provenance(out / task, fitted, options, metrics)
         tables = [] if judgement is None else _card_tables(task, judgement)
-        extend_card(out / task, head.config, fitted, options, tables)
+        with new_files(out / task, last=CONFIG_FILE) as draft:
+            head.save_pretrained(draft)
+            write_provenance(draft, fitted, options, metrics)
+            extend_card(draft, head.config, fitted, options, tables)
+    remove_checkpoints(out)
     return fitted.heads
 
 

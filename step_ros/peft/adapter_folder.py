@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from step_ros.atomic_files import new_files
 from step_ros.backbones import Backbone, BackboneError, BackboneIdentity, Encoder
 from step_ros.backbones.finite_weights import not_finite
 from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
@@ -44,12 +45,11 @@ def save_adapted(adapted: AdaptedTower, base: Backbone, folder: Path, *, source:
         folder: where to.
         source: folder or hub name of `base`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     if why_not_merged(adapted) is None:
-        with quiet_transformers():
-            merged_network(adapted).save_pretrained(folder)
-        content = base.preprocess.to_json()
-        (folder / _PREPROCESSOR).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        with new_files(folder, last=_CONFIG) as draft, quiet_transformers():
+            merged_network(adapted).save_pretrained(draft)
+            content = base.preprocess.to_json()
+            (draft / _PREPROCESSOR).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         return load_backbone(folder, device=base.device)
     where = Path(source).expanduser()
     content = {
@@ -58,12 +58,13 @@ def save_adapted(adapted: AdaptedTower, base: Backbone, folder: Path, *, source:
         "base": str(where.resolve()) if where.is_dir() else str(source),
         "base_identity": asdict(base.identity),
     }
-    (folder / _CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     weights = {
         name: tensor.detach().to("cpu", torch.float32).contiguous()
         for name, tensor in adapted.adapters.state_dict().items()
     }
-    save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
+    with new_files(folder, last=_CONFIG) as draft:
+        (draft / _CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        save_file(weights, draft / _WEIGHTS, metadata={"format": "pt"})
     own = {adapted.config.kind: adapted.adapter_class}
     return load_backbone(folder, device=base.device, adapters=own)
 

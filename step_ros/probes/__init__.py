@@ -7,7 +7,8 @@ from step_ros.lazy import names_on_demand
 if TYPE_CHECKING:
     from step_ros.probes.attentive import AttentiveProbe
     from step_ros.probes.head import Head
-    from step_ros.probes.head_config import PROBE_KINDS, HeadConfig, HeadError, ProbeConfig
+    from step_ros.probes.head_config import HeadConfig, HeadError, ProbeConfig
+    from step_ros.probes.kinds import PROBE_KINDS
     from step_ros.probes.linear import LinearProbe
     from step_ros.probes.moments import MomentsProbe
     from step_ros.probes.normalization import TokenNormalization

@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from step_ros.atomic_files import new_files
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.backbones.model_folder import ModelFolderError, model_folder
 from step_ros.backbones.size_check import WEIGHTS_FILE
@@ -148,14 +149,17 @@ class Head(nn.Module, PyTorchModelHubMixin):
         return head.to(device).eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Write config.json and model.safetensors (always float32)."""
+        """Write model.safetensors (always float32), README.md where there is none, and config.json."""
         text = json.dumps(self.config.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        (save_directory / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
         weights = {
             name: tensor.detach().to("cpu", torch.float32).contiguous()
             for name, tensor in self.state_dict().items()
         }
-        save_file(weights, save_directory / WEIGHTS_FILE, metadata={"format": "pt"})
+        with new_files(save_directory, last=CONFIG_FILE) as draft:
+            (draft / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+            save_file(weights, draft / WEIGHTS_FILE, metadata={"format": "pt"})
+            if not (save_directory / "README.md").exists():
+                self.generate_model_card().save(draft / "README.md")
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The README.md beside a saved head: what it answers and how to load it."""

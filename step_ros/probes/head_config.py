@@ -9,12 +9,9 @@ from typing import Any, TypeVar
 
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.frames.clip import ClipSpec
-from step_ros.probes.normalization import NORMALIZATIONS
+from step_ros.probes.kinds import NORMALIZATIONS, PROBE_KINDS
 from step_ros.probes.step_options import StepOptions
 from step_ros.probes.token_pooling import TokenPooling, patch_grid
-
-PROBE_KINDS = ("step", "linear", "attentive", "self_attention", "moments")
-"""STEP and its rivals, by the names of their files."""
 
 # Far above any real head; they keep a broken config from asking for sizes that overflow.
 _MAX_DIM = 65_536

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NORMALIZATIONS = ("none", "layer_norm", "channel")
+from step_ros.probes.kinds import NORMALIZATIONS
 
 
 class TokenNormalization(nn.Module):

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
+from step_ros.atomic_files import write_text
 from step_ros.report.confusion_figures import confusion_figure, pair_matrices
 from step_ros.report.scored import Scored, words
 from step_ros.scores.classes import class_result, confusion_matrix
@@ -101,4 +102,4 @@ def write_heads_page(path: Path, title: str, heads: Sequence[HeadSection], facts
         doubt=Gravity.DOUBT.value,
         style=(_PAGE / "report.css").read_text(encoding="utf-8"),
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from step_ros.atomic_files import write_text
 from step_ros.frames import BagError
 from step_ros.perception import Perceiver
 from step_ros.report.attention_pictures import attention_rows
@@ -115,7 +116,7 @@ def write_report(
         title=Path(run.recording).name if run.said_by == REPLAY else folder.resolve().name,
     )
     path = folder / REPORT
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from step_ros.atomic_files import new_file, remove_drafts, write_text
 from step_ros.runs.evaluate import evaluate
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import (
@@ -91,7 +92,7 @@ class RunRecorder(ExitStack):
     def finish(self, clips: Mapping[str, ClipScores] = MappingProxyType({})) -> dict[str, Any]:
         """Score the run, once it is whole, and write what stands for all of it; returns metrics.json."""
         metrics = evaluate(self.run, clips).to_json()
-        (self._out / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_text(self._out / METRICS, json.dumps(metrics, indent=2) + "\n")
         write_csv(self.run, self._out / PREDICTIONS_CSV)
         write_run(self.run, self._out)
         return metrics
@@ -102,7 +103,7 @@ class RunRecorder(ExitStack):
         try:
             bag = prediction_bag(self._out / PREDICTIONS_BAG, self._node, self.run.tasks, self._start_ns)
             self._add_to_bag = enter(bag)
-            self._lines = enter((self._out / PREDICTIONS_JSONL).open("w", encoding="utf-8"))
+            self._lines = enter(enter(new_file(self._out / PREDICTIONS_JSONL)).open("w", encoding="utf-8"))
             self._writers = [enter(make(self._out / name, self.run)) for name, make in self._also.items()]
         except BaseException:
             self.close()
@@ -113,6 +114,7 @@ class RunRecorder(ExitStack):
 def make_room(out: Path) -> None:
     """Make a run's folder, and take away what must not pass for the new run's."""
     out.mkdir(parents=True, exist_ok=True)
+    remove_drafts(out)
     for old in (RUN, METRICS, REPORT):
         (out / old).unlink(missing_ok=True)
 

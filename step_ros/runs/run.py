@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from step_ros.atomic_files import write_text
 from step_ros.frames import ClipSpec
 from step_ros.perception import Direction, Perception, Prediction, StableLabel
 from step_ros.probes import HeadConfig
@@ -201,7 +202,7 @@ def write_run(run: Run, folder: Path) -> None:
     del content["updates"]
     content["truth"] = {task: timeline.changes for task, timeline in run.truth.items()}
     text = json.dumps(content, indent=1, default=asdict)
-    (folder / RUN).write_text(text + "\n", encoding="utf-8")
+    write_text(folder / RUN, text + "\n")
 
 
 def read_run(folder: Path) -> Run:

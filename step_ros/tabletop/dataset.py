@@ -21,6 +21,7 @@ import yaml
 from numpy.typing import NDArray
 from rich.progress import track
 
+from step_ros.atomic_files import new_file, write_text
 from step_ros.tabletop.appearance import SPLITS, Appearance
 from step_ros.tabletop.labels import IDLE, TASKS, task_labels, task_pairs
 from step_ros.tabletop.render import SceneRenderer
@@ -75,7 +76,7 @@ def render_films(
     ]
     rows = [row for rows in _in_parallel(_render_film, requests, workers, "Rendering films") for row in rows]
     path = root / "clips.csv"
-    with path.open("w", newline="") as file:
+    with new_file(path) as draft, draft.open("w", newline="") as file:
         writer = csv.DictWriter(file, CSV_COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
@@ -87,7 +88,7 @@ def render_films(
         }
         for task in TASKS
     }
-    path.with_suffix(".yaml").write_text(yaml.safe_dump(tasks, sort_keys=False))
+    write_text(path.with_suffix(".yaml"), yaml.safe_dump(tasks, sort_keys=False))
     return path
 
 
@@ -135,9 +136,8 @@ def _render_stills(request: WorldRequest) -> None:
         targets = [asdict(renderer.targets(t)) for t in times]
         columns: dict[str, Any] = {key: np.stack([target[key] for target in targets]) for key in targets[0]}
         columns["images"] = np.stack([_still(renderer.frame(t), int(rng.integers(25, 96))) for t in times])
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **columns)
-    partial.rename(path)
+    with new_file(path) as draft:
+        np.savez_compressed(draft, **columns)
 
 
 def _still(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
@@ -162,11 +162,10 @@ def _write_mpeg4(path: Path, frames: list[NDArray[np.uint8]], rate: float) -> No
         OSError: OpenCV cannot write there.
     """
     height, width = frames[0].shape[:2]
-    partial = path.with_suffix(".partial.mp4")
-    writer = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
-    if not writer.isOpened():
-        raise OSError(f"cannot write a video to {partial}")
-    for frame in frames:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    writer.release()
-    partial.rename(path)
+    with new_file(path) as draft:
+        writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
+        if not writer.isOpened():
+            raise OSError(f"cannot write a video to {draft}")
+        for frame in frames:
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        writer.release()

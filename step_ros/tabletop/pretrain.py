@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import ViTConfig, ViTModel
 
+from step_ros.atomic_files import new_files
 from step_ros.processor import multiplies_bfloat16
 from step_ros.tabletop.labels import OBJECTS
 from step_ros.tabletop.render import CATEGORIES, CELLS
@@ -263,7 +264,6 @@ def make_optimizers(
 def save_backbone(vit: ViTModel, out: Path) -> None:
     """Write `config.json`, `model.safetensors` (float16) and `preprocessor_config.json`."""
     weights = {name: tensor.to(torch.float16) for name, tensor in vit.state_dict().items()}
-    vit.save_pretrained(out, state_dict=weights)
     processor = {
         "image_processor_type": "ViTImageProcessor",
         "do_resize": True,
@@ -275,4 +275,6 @@ def save_backbone(vit: ViTModel, out: Path) -> None:
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
     }
-    (out / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
+    with new_files(out, last="config.json") as draft:
+        vit.save_pretrained(draft, state_dict=weights)
+        (draft / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from step_ros.atomic_files import new_file, remove_drafts
 from step_ros.training.processes import is_first_process
 
 FILE = "checkpoint.safetensors"
@@ -56,10 +57,9 @@ class Checkpoint:
             tensors.update({f"optimizer.{index}.{key}": torch.as_tensor(t) for key, t in state.items()})
         tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f"{FILE}.partial"
         metadata = {"step": str(step), "about": self._about, "notes": _text(notes)}
-        save_file(tensors, partial, metadata=metadata)
-        partial.rename(self._folder / FILE)
+        with new_file(self._folder / FILE) as draft:
+            save_file(tensors, draft, metadata=metadata)
 
     def load(self) -> tuple[int, dict[str, Any]]:
         """Take up what `save` wrote: steps done, and the notes.
@@ -90,7 +90,8 @@ class Checkpoint:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Delete the checkpoints of a training that is done."""
+    """Delete the checkpoints of a training that is done, and whose heads are on the disk."""
+    remove_drafts(folder)
     (folder / FILE).unlink(missing_ok=True)
     shutil.rmtree(folder / HEADS_ALONE, ignore_errors=True)
 

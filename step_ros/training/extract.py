@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,10 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from step_ros.atomic_files import remove_drafts, write_text
 from step_ros.backbones import Backbone, BackboneIdentity
 from step_ros.frames import BagError, VideoError
 from step_ros.training.datasets import ClipsError, ClipSet, LabelledClip
@@ -33,8 +34,24 @@ from step_ros.training.store import (
     TokenStoreError,
     open_store,
 )
-from step_ros.training.store.token_store import HEADER, MANIFEST, TOKENS, file_sha256
+from step_ros.training.store.file_names import file_names
+from step_ros.training.store.folder import (
+    FORMAT,
+    HEADER,
+    MANIFEST,
+    TOKENS,
+    check_no_link,
+    check_own_file,
+    locked,
+    tokens_path,
+    write_manifest,
+)
+from step_ros.training.store.source import Source
+from step_ros.training.store.token_store import StoredVideo
+from step_ros.training.store.tokens_file import WrittenTokens, read_tokens, write_tokens
 from step_ros.training.views import View, draw_view
+
+_log = logging.getLogger(__name__)
 
 DTYPES = {
     "float16": torch.float16,
@@ -76,7 +93,11 @@ class ExtractOptions:
 
     def header(self, backbone: BackboneIdentity) -> dict[str, Any]:
         """What tokens depend on: a store is resumed only if this is the same."""
-        header: dict[str, Any] = {"backbone": asdict(backbone), **self.sampling.header()}
+        header: dict[str, Any] = {
+            "format": FORMAT,
+            "backbone": asdict(backbone),
+            **self.sampling.header(),
+        }
         if self.views > 1:
             header |= {"views": self.views, "mirror": self.mirror}
         if self.dtype != "float16":
@@ -92,19 +113,25 @@ def estimate_bytes(clip_set: ClipSet, backbone: BackboneIdentity, options: Extra
 
 
 def extract(clip_set: ClipSet, backbone: FrameEncoder, options: ExtractOptions, out: Path) -> TokenStore:
-    """Encode the videos of a data set, once, into a store at `out`; whole files that are there are kept.
+    """Encode the videos of a data set, once, into a store at `out`; tokens that are there and right are kept.
 
-    It may be killed at any time and run again: a video's file appears only when it is whole. A video that
-    cannot be read is left out, and named in the store's `problems`.
+    It may be killed at any time and run again: a video's file appears only when it is whole. A file that is
+    damaged, or of another video than the one that is in its place now, or of other clips, is encoded again,
+    with a warning. A video that cannot be read is left out, and named in the store's `problems`.
 
     Raises:
-        TokenStoreError: `out` holds tokens that were made otherwise, the disk is too small, or no video
-            could be read.
+        TokenStoreError: `out` holds tokens that were made otherwise or is being written by another process,
+            the disk is too small, or no video could be read.
     """
+    with locked(out):
+        return _extract(clip_set, backbone, options, out)
+
+
+def _extract(clip_set: ClipSet, backbone: FrameEncoder, options: ExtractOptions, out: Path) -> TokenStore:
     header = options.header(backbone.identity)
     _open_folder(out, header)
     needed, free = estimate_bytes(clip_set, backbone.identity, options), shutil.disk_usage(out).free
-    present = sum(path.stat().st_size for path in (out / TOKENS).glob("*.safetensors"))
+    present = sum(path.lstat().st_size for path in (out / TOKENS).glob("*.safetensors"))
     if needed - present > free:
         raise TokenStoreError(
             f"{out} needs about {(needed - present) / 1e6:.0f} MB, but the disk has {free / 1e6:.0f} MB left"
@@ -114,99 +141,110 @@ def extract(clip_set: ClipSet, backbone: FrameEncoder, options: ExtractOptions, 
         by_video[clip.video].append(clip)
     names = file_names(list(by_video), clip_set.root)
     problems, stored = list(clip_set.problems), list[StoredClip]()
-    digests: dict[str, str] = {}
+    videos: dict[str, StoredVideo] = {}
     for video, clips in track(by_video.items(), "Encoding videos"):
-        path = out / TOKENS / f"{names[video]}.safetensors"
+        name = names[video]
+        path = tokens_path(out, name)
         clips.sort(key=lambda clip: clip.start)
         try:
-            if not _is_there(path, clips, options):
-                _encode_video(video, clips, names[video], backbone, options, path)
-            resolved = _resolved_times(path, clips)
+            source = Source.of(video)
+            made_of = _made_of(name, source, clips, header, options)
+            written = _what_is_there(path, made_of, video)
+            if written is None:
+                written = _encode_video(video, source, clips, made_of, backbone, options, path)
         except (VideoError, BagError, ClipsError, cv2.error) as error:
             problems.append(f"{clips[0].where}: {error}")
             continue
-        digests[names[video]] = file_sha256(path)
-        for index, (clip, (start, end, problem)) in enumerate(zip(clips, resolved, strict=True)):
+        videos[name] = StoredVideo(source, written.sha256)
+        stamps = np.array(written.about["stamps"])
+        for index, clip in enumerate(clips):
+            start, end, problem = _times(clip, stamps)
             if problem:
                 problems.append(f"{clip.where}: {problem}")
                 continue
             tensor = options.sampling.tensor_of(index)
             stored.append(
-                StoredClip(names[video], tensor, str(video), start, end, clip.labels, clip.split, clip.group)
+                StoredClip(name, tensor, str(video), start, end, clip.labels, clip.split, clip.group)
             )
     if not stored:
         raise TokenStoreError("\n".join([f"{out}: not one clip could be encoded", *problems]))
     window = options.sampling.window(clip.end - clip.start for clip in stored)
-    manifest = {
-        **header,
-        "clip": asdict(window),
-        "tasks": {name: asdict(task) for name, task in clip_set.tasks.items()},
-        "clips": [asdict(clip) for clip in stored],
-        "problems": problems,
-        "sha256": digests,
-    }
-    partial = out / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps(manifest))
-    partial.rename(out / MANIFEST)
+    write_manifest(
+        out,
+        {
+            **header,
+            "clip": asdict(window),
+            "tasks": {name: asdict(task) for name, task in clip_set.tasks.items()},
+            "clips": [asdict(clip) for clip in stored],
+            "videos": {name: asdict(about) for name, about in videos.items()},
+            "problems": problems,
+        },
+    )
     return open_store(out)
-
-
-def file_names(videos: Sequence[Path], root: Path) -> dict[Path, str]:
-    """A file name for each video: its stem, or, where two share one, its path below `root`."""
-    stems = Counter(video.stem for video in videos)
-    names = {}
-    for video in videos:
-        below = video.relative_to(root) if video.is_relative_to(root) else video
-        names[video] = (
-            video.stem
-            if stems[video.stem] == 1
-            else "__".join(part.strip("/\\") or "root" for part in (*below.parts[:-1], video.name))
-        )
-    return names
 
 
 def _open_folder(out: Path, header: dict[str, Any]) -> None:
     """Make the store's folder, or make sure that what is in it was made the same way."""
-    (out / TOKENS).mkdir(parents=True, exist_ok=True)
     path = out / HEADER
-    if path.exists():
-        found = json.loads(path.read_text())
-        if found != header:
-            differing = sorted(key for key in {*found, *header} if found.get(key) != header.get(key))
-            raise TokenStoreError(
-                f"{out} was made otherwise: "
-                + "; ".join(f"its {key} is {found.get(key)}, not {header.get(key)}" for key in differing)
-                + "; choose another folder"
-            )
+    for own in (out / TOKENS, path, out / MANIFEST):
+        check_no_link(own)
+    (out / TOKENS).mkdir(parents=True, exist_ok=True)
+    remove_drafts(out / TOKENS)
+    found = _read_header(path)
+    if found not in (None, header):
+        differing = sorted(key for key in {*found, *header} if found.get(key) != header.get(key))
+        raise TokenStoreError(
+            f"{out} was made otherwise: "
+            + "; ".join(f"its {key} is {found.get(key)}, not {header.get(key)}" for key in differing)
+            + "; choose another folder"
+        )
     (out / MANIFEST).unlink(missing_ok=True)  # not complete until all is there
-    path.write_text(json.dumps(header))
+    write_text(path, json.dumps(header))
 
 
-def _is_there(path: Path, clips: Sequence[LabelledClip], options: ExtractOptions) -> bool:
-    """Whether the file was written for these clips; where they are not cut, any will do."""
-    if not path.exists():
-        return False
-    if not options.sampling.cuts_clips:
-        return True
+def _read_header(path: Path) -> dict[str, Any] | None:
+    """How the tokens in a store were made; None if nobody knows, so that each file has to say it."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return bool(json.loads((file.metadata() or {})["asked"]) == _asked(clips))
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return False
+        check_own_file(path)
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (TokenStoreError, OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
-def _asked(clips: Sequence[LabelledClip]) -> list[list[Any]]:
-    return [[clip.start, clip.end, clip.unit] for clip in clips]
+def _made_of(
+    name: str, source: Source, clips: Sequence[LabelledClip], header: dict[str, Any], options: ExtractOptions
+) -> dict[str, Any]:
+    """All that tokens depend on: the video, its name, by which views are drawn, its clips if they are cut."""
+    asked = [[clip.start, clip.end, clip.unit] for clip in clips] if options.sampling.cuts_clips else []
+    return {"options": header, "name": name, "video": source.sha256, "clips": asked}
+
+
+def _what_is_there(path: Path, made_of: Mapping[str, Any], video: Path) -> WrittenTokens | None:
+    """A file of these tokens, whole; None, with a warning, if there is another one or a damaged one."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        written = read_tokens(path)
+    except TokenStoreError as error:
+        _log.warning("%s: it is encoded again, from %s", str(error).removesuffix("; extract again"), video)
+        return None
+    differing = [what for what, value in made_of.items() if written.about.get(what) != value]
+    if differing:
+        _log.warning("%s is of another %s: %s is encoded again", path, " and ".join(differing), video)
+        return None
+    return written
 
 
 def _encode_video(
     video: Path,
+    source: Source,
     clips: Sequence[LabelledClip],
-    name: str,
+    made_of: Mapping[str, Any],
     backbone: FrameEncoder,
     options: ExtractOptions,
     path: Path,
-) -> None:
+) -> WrittenTokens:
     stamps = np.array([frame.stamp_ns / 1e9 for frame in read_frames(video)])
     times = [_times(clip, stamps) for clip in clips]
     spans = [None if problem else (start, end) for start, end, problem in times]
@@ -221,13 +259,10 @@ def _encode_video(
         ]
         return torch.cat(tokens).contiguous()
 
-    selected = options.sampling.select(video, name, stamps, spans, draw)
+    selected = options.sampling.select(video, made_of["name"], stamps, spans, draw)
     tensors = {tensor: encode(view, frames) for tensor, view, frames in selected}
-    partial = path.with_suffix(".partial")
-    save_file(
-        tensors, partial, metadata={"asked": json.dumps(_asked(clips)), "stamps": json.dumps(stamps.tolist())}
-    )
-    partial.rename(path)
+    source.check_untouched()
+    return write_tokens(path, tensors, {**made_of, "stamps": stamps.tolist()})
 
 
 def _times(clip: LabelledClip, stamps: NDArray[np.float64]) -> tuple[float, float, str]:
@@ -244,10 +279,3 @@ def _times(clip: LabelledClip, stamps: NDArray[np.float64]) -> tuple[float, floa
     if not ((stamps >= start - 1e-6) & (stamps < end - 1e-6)).any():
         return start, end, f"{clip.video} has no frame between {start:.3f} and {end:.3f} s"
     return start, end, ""
-
-
-def _resolved_times(path: Path, clips: Sequence[LabelledClip]) -> list[tuple[float, float, str]]:
-    """Start and end of each clip in seconds, from the stamps that were written beside the tokens."""
-    with safe_open(path, framework="pt") as file:
-        stamps = np.array(json.loads(file.metadata()["stamps"]))
-    return [_times(clip, stamps) for clip in clips]

@@ -18,14 +18,12 @@ from step_ros.probes import Head
 from step_ros.processor import multiplies_bfloat16
 from step_ros.training.adapted_fit import fit_adapted
 from step_ros.training.calibration import calibrate
-from step_ros.training.checkpoint import remove_checkpoints
 from step_ros.training.class_names import NameReaders, check_text_side
 from step_ros.training.closed_form import fit_closed_form
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.heads import TaskHeads, new_heads
 from step_ros.training.lesson import Fitted, Lesson, prepare_lesson
 from step_ros.training.loop import train
-from step_ros.training.processes import is_first_process
 from step_ros.training.raw_patches import RawPatches
 from step_ros.training.store import TokenStore
 from step_ros.training.window_tokens import KEPT_BYTES, read_windows
@@ -51,8 +49,8 @@ def fit(
         store: where tokens are.
         tasks: columns of the data set, or the built-in `direction`.
         options: how.
-        checkpoints: a folder: there a killed training leaves a checkpoint, and goes on from it when run
-            again.
+        checkpoints: a folder: there a training leaves checkpoints, and a killed one goes on from them when
+            run again. `remove_checkpoints` deletes them once the heads are saved.
         console: where progress is shown.
         backbone: folder or hub name of the backbone to adapt, or, on a store of pixels and with no adapter,
             of one to train on as it is; not read where the store holds tokens.
@@ -75,7 +73,7 @@ def fit(
         console.print(f"computing in {options.precision}")
     lesson = prepare_lesson(store, tasks, options, console)
     if options.adapter.kind:
-        fitted = fit_adapted(
+        return fit_adapted(
             lesson,
             options,
             source=backbone,
@@ -85,12 +83,8 @@ def fit(
             adapters=adapters,
             name_readers=name_readers,
         )
-    else:
-        unchanged = load_unchanged(store, backbone, adapters) if store.holds_pixels else None
-        fitted = fit_heads(lesson, options, unchanged, checkpoints=checkpoints, console=console)
-    if checkpoints is not None and is_first_process():
-        remove_checkpoints(checkpoints)
-    return fitted
+    unchanged = load_unchanged(store, backbone, adapters) if store.holds_pixels else None
+    return fit_heads(lesson, options, unchanged, checkpoints=checkpoints, console=console)
 
 
 def fit_heads(

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from step_ros.probes import PROBE_KINDS, StepOptions
-from step_ros.probes.normalization import NORMALIZATIONS
+from step_ros.probes import StepOptions
+from step_ros.probes.kinds import NORMALIZATIONS, PROBE_KINDS
 from step_ros.training.adapter_options import AdapterOptions
 from step_ros.training.yaml_file import YamlError, meant, read_yaml
 

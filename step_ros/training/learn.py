@@ -8,9 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from step_ros.atomic_files import new_files
 from step_ros.probes import Head
+from step_ros.probes.head import CONFIG_FILE
 from step_ros.scores.verdict import Finding, Judged, evaluate
-from step_ros.training.fit import fit, save_heads
+from step_ros.training.checkpoint import remove_checkpoints
+from step_ros.training.fit import fit
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.judge import JudgeError, judge
 from step_ros.training.lesson import Fitted
@@ -100,10 +103,12 @@ def _where_step_is_better(
             judged = replace(own.judged, trained=beside.held_out[task].trained)
             better[task] = Learned(head, judged, evaluate(judged), f"trained: {compared}")
     _save(replace(trained, heads={task: each.head for task, each in better.items()}), aside, out)
+    remove_checkpoints(out)
     return better
 
 
 def _save(fitted: Fitted, options: FitOptions, out: Path) -> None:
-    save_heads(fitted.heads, out)
-    for task in fitted.heads:
-        write_provenance(out / task, fitted, options, None)
+    for task, head in fitted.heads.items():
+        with new_files(out / task, last=CONFIG_FILE) as draft:
+            head.save_pretrained(draft)
+            write_provenance(draft, fitted, options, None)

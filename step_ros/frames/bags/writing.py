@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from step_ros.atomic_files import new_file
 from step_ros.frames.bags.messages import typestore
 
 _FOREVER = QosTime(2147483647, 4294967295)
@@ -93,11 +93,11 @@ def new_bag(
 @contextmanager
 def new_mcap_file(path: Path) -> Iterator[BagWriter]:
     """Write an mcap file by itself; there is no file, or still the old one, before it ends well."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}_") as folder:
-        whole = Path(folder, path.stem)
-        with new_bag(whole) as bag:
+    with new_file(path) as draft:
+        folder = draft.parent / "bag"
+        with new_bag(folder) as bag:
             yield bag
-        (whole / f"{path.stem}.mcap").replace(path)
+        (folder / "bag.mcap").replace(draft)
 
 
 def _reliable(latched: bool) -> Qos:

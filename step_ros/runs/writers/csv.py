@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from step_ros.atomic_files import new_file
 from step_ros.runs.run import Run
 from step_ros.scores.timeline import UNLABELLED
 
@@ -13,7 +14,7 @@ _COLUMNS = ("seconds", "stamp_ns", "task", "label", "confidence", "stable", "tru
 
 def write_csv(run: Run, path: Path) -> None:
     """Write all of a run's updates; a cell is empty where nobody knows."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with new_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         rows = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import cv2
 
+from step_ros.atomic_files import new_file
 from step_ros.extras import optional_package
 from step_ros.runs.moments import Moment
 from step_ros.runs.run import Run
@@ -28,7 +30,8 @@ class RunRerun:
     def __init__(self, path: Path, run: Run) -> None:
         self._rerun = optional_package("rerun", extra="rerun")
         self._recording: Any = self._rerun.RecordingStream("step_ros_run")
-        self._recording.save(path)
+        self._file = ExitStack()
+        self._recording.save(self._file.enter_context(new_file(path)))
         self._run = run
         self._shown: dict[str, str] = {}
 
@@ -56,8 +59,9 @@ class RunRerun:
     def __enter__(self) -> RunRerun:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._recording.disconnect()  # flushes
+        self._file.__exit__(*error)
 
     def _log_change(self, path: str, label: str) -> None:
         if self._shown.get(path) != label:

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from step_ros.atomic_files import new_file
 from step_ros.frames.frame import Rgb
 
 
@@ -66,7 +67,10 @@ def _write_h264(path: Path, frames: Iterator[Rgb], fps: int) -> int:
     if first is None:
         return 0
     # The index goes to the front, so that a browser shows the first pictures before it has the last.
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+    with (
+        new_file(path) as draft,
+        av.open(str(draft), "w", options={"movflags": "faststart"}) as container,
+    ):
         stream = container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "22"})
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"  # the one that every player knows

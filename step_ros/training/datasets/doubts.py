@@ -129,21 +129,19 @@ def _near_duplicates(task: str, counts: Counter[str], about: TaskLabels) -> Iter
             yield Doubt(Severity.DOUBT, sentence)
 
 
-def _alike(counts: Counter[str]) -> Iterator[tuple[str, str]]:
+def _alike(counts: Counter[str]) -> list[tuple[str, str]]:
     """Pairs of labels that a slip of the pen makes of each other, the commoner first."""
-    neighbours: dict[str, set[str]] = defaultdict(set)
-    for label in counts:
+    neighbours: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(counts):
         if len(label) > _LONGEST_OF_WORDS:
             for variant in _one_letter_less(label):
-                neighbours[variant].add(label)
-    pairs = {
-        tuple(sorted((first, second), key=lambda label: (-counts[label], label)))
-        for alike in neighbours.values()
-        for first, second in itertools.combinations(sorted(alike), 2)
-        if _is_slip(first, second)
-    }
-    for common, rare in sorted(pairs):
-        yield common, rare
+                neighbours[variant].append(label)
+    pairs = set()
+    for alike in neighbours.values():
+        for first, second in itertools.combinations(alike, 2):
+            if _is_slip(first, second):
+                pairs.add((first, second) if counts[first] >= counts[second] else (second, first))
+    return sorted(pairs)
 
 
 def _one_letter_less(label: str) -> set[str]:

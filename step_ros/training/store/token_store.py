@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +9,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.frames import ClipSpec
 from step_ros.training.datasets import TaskLabels
+from step_ros.training.store.folder import TokenStoreError, tokens_path
+from step_ros.training.store.source import Source
+from step_ros.training.store.tokens_file import open_tensor, read_tokens
 from step_ros.training.windows import Teaching, Window
 
-MANIFEST, HEADER, TOKENS = "manifest.json", "header.json", "tokens"
 
+@dataclass(frozen=True)
+class StoredVideo:
+    """A video whose tokens are in the store."""
 
-class TokenStoreError(ValueError):
-    """A token store is missing, incomplete or made otherwise; the message says which."""
+    source: Source
+    """What it was when they were made."""
+    tokens: str
+    """SHA-256 of its tokens, see `WrittenTokens`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class TokenStore(ABC):
         clip: the window of heads that are trained on it.
         views: how many views of each clip there are.
         holds_pixels: whether its tokens are frames as they are, see `raw_patches.py`.
+        videos: by the names of their files.
         clips: the labelled clips, by video and in order of time.
         tasks: what each task's labels are.
         problems: what was left out of the data set, and why.
@@ -76,10 +82,13 @@ class TokenStore(ABC):
         self.clip = ClipSpec(**manifest["clip"])
         self.views: int = manifest.get("views", 1)
         self.holds_pixels: bool = manifest.get("dtype") == "uint8"
+        self.videos = {
+            name: StoredVideo(Source(**row["source"]), row["tokens"])
+            for name, row in manifest["videos"].items()
+        }
         self.clips = [StoredClip(**row) for row in manifest["clips"]]
         self.tasks = {name: TaskLabels(**task) for name, task in manifest["tasks"].items()}
         self.problems: list[str] = manifest["problems"]
-        self._digests: dict[str, str] = manifest["sha256"]
         self._tensor = lru_cache(maxsize=4096)(self._open)
 
     @property
@@ -113,26 +122,27 @@ class TokenStore(ABC):
         return self._tensor(file, name_of_view(tensor, view))
 
     def _open(self, file: str, tensor: str) -> Tensor:
-        path = self.root / TOKENS / f"{file}.safetensors"
-        try:
-            with safe_open(path, framework="pt") as opened:
-                tokens: Tensor = opened.get_tensor(tensor)
-        except (OSError, SafetensorError) as error:
-            raise TokenStoreError(
-                f"{path} is missing or damaged ({error}); delete it and extract again"
-            ) from error
-        return tokens
+        return open_tensor(tokens_path(self.root, file), tensor)
 
     def verify(self) -> list[str]:
-        """Read every file again and compare it with its SHA-256; returns what is wrong, file by file."""
+        """Read everything again, tokens and the videos that are still there; returns what is wrong."""
         wrong = []
-        for file in dict.fromkeys(clip.file for clip in self.clips):
-            path = self.root / TOKENS / f"{file}.safetensors"
-            if not path.is_file():
-                wrong.append(f"{path} is missing")
-            elif file_sha256(path) != self._digests[file]:
-                wrong.append(f"{path} is not what was written; delete it and extract again")
+        for name, video in self.videos.items():
+            try:
+                path = tokens_path(self.root, name)
+                found = read_tokens(path).sha256
+            except TokenStoreError as error:
+                wrong.append(str(error))
+                continue
+            if found != video.tokens:
+                wrong.append(f"{path} is not what was written; extract again")
+            elif video.source.is_there() and not video.source.is_same():
+                wrong.append(f"{video.source.path} is not what {path} was made of; extract again")
         return wrong
+
+    def videos_elsewhere(self) -> list[str]:
+        """Videos that are not where they were, with which `verify` compares nothing."""
+        return [video.source.path for video in self.videos.values() if not video.source.is_there()]
 
     def check_tasks(self, tasks: Sequence[str]) -> None:
         """Raise TokenStoreError unless the store has these tasks."""
@@ -146,12 +156,3 @@ class TokenStore(ABC):
 def name_of_view(tensor: str, view: int) -> str:
     """Under which name a view of a tensor is stored; the first is the tensor itself."""
     return tensor if view == 0 else f"{tensor}.{view}"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -53,12 +53,12 @@ def test_a_sound_data_set_raises_no_doubt(films: Path) -> None:
         (["open", "Open"] * 6, Severity.ERROR, "in case or blanks alone: 'open' (6), 'Open' (6)"),
         (["pick up", "pick_up"] * 6, Severity.ERROR, "'pick up' (6), 'pick_up' (6)"),
         (["closed"] * 6 + ["opened"] * 5 + ["opnede"], Severity.DOUBT, None),
-        (["opened"] * 9 + ["opned"] + ["shut"] * 5, Severity.DOUBT, "is 'opned' (1 clips) meant for 'opened'"),
+        (["opened"] * 9 + ["opned"] + ["shut"] * 5, Severity.DOUBT, "is 'opned' (1 clips) meant for"),
         (["drawer1"] * 10 + ["drawer2"] + ["shut"] * 5, Severity.DOUBT, None),
         (["screw it"] * 10 + ["unscrew it"] * 2, Severity.DOUBT, None),
         (["open"] * 12, Severity.ERROR, "training clips show 1 class; a head needs two"),
         (["open"] * 9 + ["close"] * 3, Severity.DOUBT, "fewer than 5 training clips teach close (3)"),
-        ([f"take the {chr(97 + i) * 9}" for i in range(12)], Severity.NOTE, "12 classes of 12 clips, as text"),
+        ([chr(97 + i) * 9 for i in range(12)], Severity.NOTE, "12 classes of 12 clips, as text"),
     ],
 )  # fmt: skip
 def test_labels(films: Path, labels: list[str], severity: Severity, sentence: str | None) -> None:

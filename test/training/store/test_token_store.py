@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import os
+import shutil
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -19,6 +21,7 @@ from step_ros.training.store import (
     TokenStoreError,
     open_store,
 )
+from step_ros.training.store.folder import read_manifest, write_manifest
 
 
 def test_it_remembers_backbone_window_and_tasks(grid_store: TokenStore, backbone: Backbone) -> None:
@@ -36,18 +39,40 @@ def test_a_store_is_opened_as_what_it_is(clip_store: TokenStore, grid_store: Tok
 
 def test_verification_finds_what_was_damaged(clips_csv: Path, backbone: Backbone, tmp_path: Path) -> None:
     store = extract(read_dataset(clips_csv), backbone, ExtractOptions(ClipSampling(4)), tmp_path)
-    first, second, *_ = sorted((tmp_path / "tokens").glob("*.safetensors"))
+    first, second, third, fourth, *_ = sorted((tmp_path / "tokens").glob("*.safetensors"))
     damaged = bytearray(first.read_bytes())
     damaged[-1] ^= 1
     first.write_bytes(damaged)
     second.unlink()
+    third.write_bytes(third.read_bytes()[:-5])
+    fourth.write_bytes((tmp_path / "tokens" / "validation_2.safetensors").read_bytes())  # whole, of another
     assert [line.split(" is ")[1] for line in sorted(open_store(tmp_path).verify())] == [
-        "not what was written; delete it and extract again",
-        "missing",
+        "damaged: it",
+        "missing; extract again",
+        ANY,
+        "not what was written; extract again",
     ]
-    with pytest.raises(TokenStoreError, match="missing or damaged"):
-        open_store(tmp_path).tokens(second.stem, "clip.0")
+    for broken in (second, third):
+        with pytest.raises(TokenStoreError, match="is (missing|damaged).*; extract again"):
+            open_store(tmp_path).tokens(broken.stem, "clip.0")
     assert store.root == tmp_path
+
+
+def test_verification_reads_the_videos_too(clips_csv: Path, backbone: Backbone, tmp_path: Path) -> None:
+    data = shutil.copytree(clips_csv.parent, tmp_path / "data")
+    store = extract(
+        read_dataset(data / "clips.csv"), backbone, ExtractOptions(ClipSampling(4)), tmp_path / "store"
+    )
+    changed, touched, moved = (data / f"{name}.mp4" for name in ("train_0", "train_1", "test_4"))
+    stat, content = changed.stat(), bytearray(changed.read_bytes())
+    content[-1] ^= 1
+    changed.write_bytes(content)
+    os.utime(changed, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # size and times are what they were
+    touched.touch()
+    moved.rename(data / "elsewhere.mp4")
+    (line,) = store.verify()
+    assert line.startswith(f"{changed} is not what") and "train_0.safetensors" in line
+    assert store.videos_elsewhere() == [str(moved)]
 
 
 def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -56,9 +81,8 @@ def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_lacks_something_is_named(grid_store: TokenStore, tmp_path: Path) -> None:
-    manifest = json.loads((grid_store.root / "manifest.json").read_text())
-    for key in ("backbone", "clip", "clips", "tasks", "sha256"):
-        without = {name: value for name, value in manifest.items() if name != key}
-        (tmp_path / "manifest.json").write_text(json.dumps(without))
+    manifest = read_manifest(grid_store.root)
+    for key in ("backbone", "clip", "clips", "tasks", "videos"):
+        write_manifest(tmp_path, {name: value for name, value in manifest.items() if name != key})
         with pytest.raises(TokenStoreError, match=f"not a complete token store.*'{key}'"):
             open_store(tmp_path)
