@@ -10,6 +10,14 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    GetParameterTypes,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
@@ -46,6 +54,22 @@ TAKEN_BACK_WITHIN = 0.5
 EXECUTOR_THREADS = 5
 """A transition and a parameter may take long; images, timers and short services go on beside them."""
 
+SLOWLY_APPLIED = {"models", "tasks", "window_seconds"}
+"""Parameters that bring other heads, or another window: one change at a time."""
+
+QUICKLY_APPLIED = {"max_held", "max_update_rate", "watchdog.timeout"}
+"""Parameters that change something in what is configured, at once."""
+
+PARAMETER_SERVICES = (
+    DescribeParameters,
+    GetParameters,
+    GetParameterTypes,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
+"""Those of every node, which rclpy serves one at a time."""
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -79,8 +103,15 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._callback_errors = 0
         self._callback_error = ""
         self._callback_error_at = -math.inf
+        self._applying = False
         self._stopped = False
         LiveParameters(self, self._is_configured, self._apply)
+        # In a group that lets them in beside each other: loading models holds up no other request.
+        requests = ReentrantCallbackGroup()
+        for service in self.services:
+            if service.srv_type in PARAMETER_SERVICES:
+                service.callback_group = requests
+                requests.add_entity(service)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Not the ROS clock: all of it must also happen while a simulation stands still.
@@ -236,7 +267,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
             asked = request.transition.label or request.transition.id
             if not self._transition.acquire(blocking=False):
-                self.get_logger().error(f"transition {asked} is refused: the node is {self.state}")
+                doing = "loading other models" if self._applying else self.state
+                self.get_logger().error(f"transition {asked} is refused: the node is {doing}")
                 response.success = False
                 return response
             try:
@@ -277,16 +309,23 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         return self._pipeline is not None or self.state == "configuring", self.state
 
     def _apply(self, values: Mapping[str, Any]) -> None:
-        if not {"models", "tasks", "window_seconds", "max_held", "max_update_rate", "watchdog.timeout"} & set(
-            values
-        ):
+        slow, quick = SLOWLY_APPLIED & set(values), QUICKLY_APPLIED & set(values)
+        if not slow and not quick:
             return  # read anew at each update
+        if self._applying and not slow:
+            # While models are loaded there is no transition, and this need not wait for them.
+            if self._pipeline is not None:
+                self._pipeline.apply(values)
+            return
         if not self._transition.acquire(blocking=False):
-            raise RuntimeError(f"the node is {self.state}; set it again when that is done")
+            doing = "loading other models" if self._applying else self.state
+            raise RuntimeError(f"the node is {doing}; set it again when that is done")
+        self._applying = True
         try:
             if self._pipeline is not None:
                 self._pipeline.apply(values)
         finally:
+            self._applying = False
             self._transition.release()
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
