@@ -80,12 +80,18 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     *deactivate* takes the labels back and keeps everything, *cleanup* gives everything back. A transition
     that fails leaves the node in the state before it, and diagnostics say why.
 
+    Args:
+        shared_memory: why DDS does without it; empty if it does not.
+
     Raises:
         rclpy.exceptions.ParameterException: a parameter has a value that it must not have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shared_memory: str = "") -> None:
         Node.__init__(self, "perception")
+        self._shared_memory = shared_memory
+        if shared_memory:
+            self.get_logger().warning(shared_memory)
         declare_parameters(self)
         # Long transitions hold up nothing but themselves; `get_state` answers meanwhile.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
@@ -181,6 +187,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def activate() -> None:
             if period := value_of(self, "bond_heartbeat_period"):
                 self._bond = Bond(self, period)
+            # Nothing of before the pause: neither its images nor what was wrong then.
+            if self._pipeline is not None and not self._pipeline.worker.stuck:
+                self._pipeline.worker.reset()
             for diagnostics in self._diagnostics.values():
                 diagnostics.forget()
             for camera in self._cameras():
@@ -375,6 +384,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _status_of(self, camera: Camera, pipeline: Pipeline, diagnostics: Diagnostics) -> DiagnosticStatus:
         facts = {
             "state": self.state,
+            "shared_memory": self._shared_memory,
             **pipeline.facts(),
             "image_topic": camera.topic,
             "image_reliability": camera.reliability,
@@ -390,6 +400,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     ) -> DiagnosticStatus:
         """The status of the node itself: of its life, or of all cameras together."""
         facts = {"state": state, "last_error": self._error, "callback_errors": str(self._callback_errors)}
+        facts["shared_memory"] = self._shared_memory
         if pipeline is not None:
             facts |= pipeline.facts()
         if cameras:
