@@ -155,3 +155,34 @@ def test_a_callback_that_fails_is_a_warning_until_it_does_not(
     graph.wait_for(lambda: graph.client.values["state"] == "active", "the node to be active")
     until_well(seen)
     assert graph.client.count("callback_errors") > 0
+
+
+SLOW = """
+import sys, time
+from step_ros.backbones import Backbone
+encode = Backbone.encode
+
+def slow(self, rgb):
+    time.sleep(0.3)  # three steps of the window
+    return encode(self, rgb)
+
+Backbone.encode = slow
+from step_ros.ros.node.process import main
+sys.exit(main())
+"""
+
+
+def test_the_delay_of_the_node_itself_is_not_taken_for_clocks_that_differ(
+    graph: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{':'.join(sys.path)}")
+    graph.film()
+    graph.start_node("staleness.max_age:=0.5", "queue_size:=1000", module="slow")
+    seen = SimpleNamespace(graph=graph, client=graph.client)
+    graph.wait_for(lambda: graph.client.statuses, "diagnostics")
+    status = until_said(
+        seen, "labels take ", "in this node, so their images are older than the 0.5 s allowed"
+    )
+    assert status.level == DiagnosticStatus.ERROR and "synchronise" not in status.message
+    assert graph.client.count("withheld.own_delay") > 0 and graph.client.count("withheld.old_stamp") == 0
