@@ -18,8 +18,8 @@ from step_ros.ros.node.causes import (
     counted,
     level_of,
     present,
-    sentence_of,
 )
+from step_ros.ros.node.sentences import sentence_of
 from step_ros.ros.node.snapshot import Snapshot
 
 NOW_SECONDS = 1.0
