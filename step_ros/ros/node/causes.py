@@ -113,7 +113,7 @@ def counted(before: Snapshot, now: Snapshot) -> dict[Kind, Evidence]:
         stamps_ns = [now.last_withheld[cause].stamp_ns for cause in causes if cause in now.last_withheld]
         return Evidence(count, count, max(stamps_ns) if stamps_ns else None)
 
-    waited, late = new[Overload.BEFORE_ENCODING], new[Overload.BEFORE_DECODING]
+    dropped, undecoded = new.total(Overload), new[Overload.BEFORE_DECODING]
     failed = sum(failures(before, now).values())
     found = {
         Kind.LOST: Evidence(lost, lost / per_step),
@@ -122,7 +122,7 @@ def counted(before: Snapshot, now: Snapshot) -> dict[Kind, Evidence]:
         Kind.DECODING: Evidence(new.total(Decoding), new.total(Decoding) / per_step),
         Kind.CLOCK: Evidence(new.total(Clock), new.total(Clock) / per_step),
         Kind.INFERENCE: Evidence(failed, failed),
-        Kind.OVERLOAD: Evidence(waited + late, waited + late / per_step),
+        Kind.OVERLOAD: Evidence(dropped, dropped - undecoded + undecoded / per_step),
         Kind.CALLBACK: Evidence(now.callback_errors - before.callback_errors),
     }
     return {kind: evidence for kind, evidence in found.items() if evidence.count > 0}
