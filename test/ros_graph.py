@@ -126,6 +126,7 @@ class Film:
         self.size = (48, 64)
         """Rows and columns."""
         self.encoding = "rgb8"
+        self.frame_id = "camera"
         self.shade: int | None = None
         """Of every pixel; None changes from image to image."""
         self.every = 1
@@ -144,7 +145,7 @@ class Film:
         shade = self.sent % 251 if self.shade is None else self.shade
         image.data = array.array("B", bytes([shade]) * (channels * width * height))
         image.header.stamp = stamp_of(self._client.get_clock().now().nanoseconds + self.shift_ns)
-        image.header.frame_id = "camera"
+        image.header.frame_id = self.frame_id
         self._publisher.publish(image)
         self.sent += 1
 

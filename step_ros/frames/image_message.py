@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from step_ros.bounded_text import bounded
 from step_ros.frames.frame import Rgb
 from step_ros.frames.image_error import ImageError
 from step_ros.frames.image_header import check_whole, read_image_header
@@ -84,7 +85,7 @@ def decode_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> Rgb:
     if convert is None:
         raise ImageError(
             "unknown_encoding",
-            f"the image's encoding is {message.encoding!r}; understood are {', '.join(CONVERTERS)}",
+            f"the image's encoding is {bounded(message.encoding)!r}; understood are {', '.join(CONVERTERS)}",
         )
     _check_size(width, height, max_pixels)
     return convert(
@@ -147,7 +148,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise ImageError(
             "too_large",
             f"the image is {width}x{height} = {width * height} pixels, more than the {max_pixels} allowed; "
-            "raise max_pixels if this is a real camera",
+            "if this is a real camera, raise the limit: the node's max_image_pixels, in Python max_pixels",
         )
 
 
@@ -157,8 +158,8 @@ def _check_format(image_format: str) -> None:
     if not known or "compresseddepth" in image_format.lower():
         raise ImageError(
             "unknown_encoding",
-            f"the compressed image's format is {image_format!r}; understood are jpeg and png, alone or as "
-            "image_transport writes them ('rgb8; jpeg compressed bgr8')",
+            f"the compressed image's format is {bounded(image_format)!r}; understood are jpeg and png, alone "
+            "or as image_transport writes them ('rgb8; jpeg compressed bgr8')",
         )
 
 

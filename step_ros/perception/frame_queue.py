@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from step_ros.frames import Frame, Sampled
+from step_ros.perception.latency import Latencies
 from step_ros.perception.ledger import ByDesign, Inference, Ledger, LostUpdate, Overload, UnderWay
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prepared_heads import PreparedHeads
 from step_ros.perception.rate_limit import is_due
 from step_ros.perception.thinning import Thinning
-
-_LATENCIES_KEPT = 1000
-
-
-@dataclass(frozen=True)
-class Latency:
-    """From `submit` of a window's newest frame to its perception, waiting for the grid included."""
-
-    count: int
-    """Over how many perceptions, the latest 1000 at most."""
-    p50_ms: float
-    """Median, in milliseconds; NaN while there are none."""
-    p99_ms: float
-    """99th percentile, in milliseconds; NaN while there are none."""
 
 
 class FrameQueue:
@@ -55,7 +39,8 @@ class FrameQueue:
         self._queue_size = queue_size
         self._thinning = thinning
         self._arrival_ns: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
-        self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        self.latencies = Latencies()
+        """From `submit` of a window's newest frame to its perception, waiting for the grid included."""
 
     def submit(self, frame: Frame) -> bool:
         """Take the next frame; returns whether there is something to encode now."""
@@ -92,15 +77,8 @@ class FrameQueue:
 
     def note_latency(self, frame: Frame) -> None:
         """A perception whose newest frame is this one has just been made."""
-        self._latencies_ms.append((time.monotonic_ns() - self._arrival_ns[frame]) / 1e6)
-
-    @property
-    def latency(self) -> Latency:
-        """Percentiles over the latest 1000 perceptions."""
-        if not self._latencies_ms:
-            return Latency(0, float("nan"), float("nan"))
-        p50, p99 = np.percentile(self._latencies_ms, (50, 99))
-        return Latency(len(self._latencies_ms), float(p50), float(p99))
+        now_ns = time.monotonic_ns()
+        self.latencies.add((now_ns - self._arrival_ns[frame]) / 1e6, now_ns / 1e9)
 
     @property
     def ledger(self) -> Ledger:

@@ -111,8 +111,13 @@ def find_model(name: str | Path) -> str | Path:
     """A model's folder: as given, or below the bundled ``models``; any other name is the hub's business."""
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
-    bundled = shared_folder() / "models" / name
+    bundled = bundled_models() / name
     return bundled if bundled.is_dir() else name
+
+
+def bundled_models() -> Path:
+    """The folder of the models that come with the package."""
+    return shared_folder() / "models"
 
 
 def backbone_of(source: str | Path, head: Head) -> str | Path:

@@ -17,15 +17,14 @@ from torch import Tensor
 
 from step_ros.frames import Frame, Sampled
 from step_ros.perception.engine_keeper import EngineKeeper
-from step_ros.perception.frame_queue import FrameQueue, Latency
+from step_ros.perception.frame_queue import FrameQueue
+from step_ros.perception.latency import Latency
 from step_ros.perception.ledger import Inference, Ledger, LostUpdate, Used
 from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.perceiver import Perceiver
 from step_ros.perception.prediction import Perception
 from step_ros.perception.prepared_heads import PreparedHeads
 from step_ros.perception.thinning import Thinning
-
-__all__ = ["Latency", "PerceptionWorker"]
 
 _log = logging.getLogger(__name__)
 
@@ -236,9 +235,23 @@ class PerceptionWorker:
             return dict(self._streams[camera].errors)
 
     def latency(self, camera: str = "") -> Latency:
-        """Percentiles over the latest 1000 perceptions."""
+        """Percentiles of late, from `submit` of a window's newest frame to its perception."""
         with self._changed:
-            return self._streams[camera].latency
+            return self._streams[camera].latencies.now(time.monotonic())
+
+    def forget_latency(self, camera: str = "") -> None:
+        """Begin its percentiles anew."""
+        with self._changed:
+            self._streams[camera].latencies.clear()
+
+    @property
+    def step_under_way(self) -> tuple[str, float]:
+        """What the thread does now, ``engine``, ``heads`` or ``callback``, and for how many seconds."""
+        with self._changed:
+            if self._step is None:
+                return "", 0.0
+            name, since = self._step
+            return name, time.monotonic() - since
 
     @property
     def stride(self) -> int:

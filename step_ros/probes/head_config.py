@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from step_ros.backbones.identity import BackboneIdentity
+from step_ros.bounded_text import bounded
 from step_ros.frames.clip import ClipSpec
 from step_ros.probes.kinds import NORMALIZATIONS, PROBE_KINDS
 from step_ros.probes.step_options import StepOptions
@@ -16,6 +17,9 @@ from step_ros.probes.token_pooling import TokenPooling, patch_grid
 # Far above any real head; they keep a broken config from asking for sizes that overflow.
 _MAX_DIM = 65_536
 _MAX_FRAMES = 4_096
+
+_MAX_LABEL = 1_000
+"""Characters of a label, which goes out with every update."""
 
 _TEMPERATURES = (1e-6, 1e6)
 """Far beyond any calibration; within them a quotient of logits is a number in float32."""
@@ -125,6 +129,10 @@ class HeadConfig:
         for label in self.labels:
             if not isinstance(label, str) or not label:
                 raise HeadError(f"labels must be non-empty strings, got {label!r}")
+            if len(label) > _MAX_LABEL:
+                raise HeadError(
+                    f"labels must have at most {_MAX_LABEL} characters, got {bounded(label, 40)!r}"
+                )
         if len(self.labels) < 2:
             raise HeadError(f"a head needs at least 2 labels, got {list(self.labels)}")
         repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})

@@ -7,12 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from step_ros.bounded_text import bounded
+
 ParameterValue = bool | str | int | float | list[str]
 
 OF_EVERY_NODE = {"use_sim_time": bool, "start_type_description_service": bool}
 """Parameters that any ROS 2 node has, with their types; beside these, all that begin with `QOS_OVERRIDES`."""
 
 QOS_OVERRIDES = "qos_overrides."
+
+MOST_CHARACTERS = 4096
+"""Of a text, as many as the longest path has: parameters are set over the network."""
+
+MOST_TEXTS = 256
+"""Of a list."""
 
 
 class ParameterError(ValueError):
@@ -73,11 +81,20 @@ class ParameterSpec:
         kind = type(self.default)
         if type(value) is not kind:
             hint = f"; write {value}.0" if kind is float and type(value) is int else ""
-            raise ParameterError(f"{self.name} must be of type {kind.__name__}, got {value!r}{hint}")
+            raise ParameterError(
+                f"{self.name} must be of type {kind.__name__}, got {bounded(repr(value))}{hint}"
+            )
         if isinstance(value, list) and not all(isinstance(each, str) for each in value):
-            raise ParameterError(f"{self.name} must be a list of texts, got {value!r}")
+            raise ParameterError(f"{self.name} must be a list of texts, got {bounded(repr(value))}")
+        texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+        longest = max(map(len, texts), default=0)
+        if len(texts) > MOST_TEXTS or longest > MOST_CHARACTERS:
+            raise ParameterError(
+                f"{self.name} must have at most {MOST_TEXTS} texts of at most {MOST_CHARACTERS} characters, "
+                f"got {len(texts)}, the longest of {longest}"
+            )
         if self.choices and value not in self.choices:
-            raise ParameterError(f"{self.name} must be {self.constraint()}, got {value!r}")
+            raise ParameterError(f"{self.name} must be {self.constraint()}, got {bounded(repr(value))}")
         if isinstance(value, (int, float)) and self.within:
             if not self.within.least <= value <= self.within.most:
                 raise ParameterError(f"{self.name} must be {self.constraint()}, got {value!r}")
@@ -103,6 +120,15 @@ PARAMETERS = (
         "models",
         ["tabletop/fine_grained_action", "tabletop/atomic_action", "tabletop/object"],
         "The heads, one for each task: folders, names of bundled heads, or names on the Hugging Face hub.",
+    ),
+    ParameterSpec(
+        "model_roots",
+        [""],
+        "Where `models` and `backbone` may come from when they are set once the node has started: folders, "
+        "with a slash in their names, and owners on the Hugging Face hub, without. One empty name: the "
+        "folders that the models given at the start lie in, or their owners. Those given at the start and "
+        "the bundled ones always may.",
+        settable="start",
     ),
     ParameterSpec(
         "tasks",

@@ -25,6 +25,7 @@ NODE = "perception"
 
 NO_PART = {
     "autostart": "a replay has no lifecycle",
+    "model_roots": "nobody sets a parameter of a replay",
     "num_threads": "speed alone",
     "image_reliability": "a recording loses nothing on its way",
     "image_queue_size": "a replay waits where a node must drop",

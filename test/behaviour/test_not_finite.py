@@ -83,7 +83,7 @@ def test_a_head_that_overflows_is_named_and_replaced_while_another_goes_on(
     save_file(weights, bad / "model.safetensors", metadata={"format": "pt"})
     graph.film()
     heard = listen(graph, ("atomic_action", "object"))
-    graph.start_ready_node(models=good)
+    graph.start_ready_node(f"model_roots:=[{good[0].parent}, {tmp_path}]", models=good)
     wait_for_labels(graph, heard, "atomic_action", "object")
     assert graph.set_parameter("models", [str(good[0]), str(bad)]) == ""
     wait_for_error(graph, "not_finite", "the head of object gives")

@@ -46,6 +46,11 @@ def edit_config(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def test_a_label_of_absurd_length_is_refused() -> None:
+    with pytest.raises(HeadError, match=r"at most 1000 characters, got 'xxx.*2000000 characters"):
+        make_config(labels=("x" * 2_000_000, "idle"), symmetric_pairs=())
+
+
 @pytest.mark.parametrize("normalization", ["none", "layer_norm", "channel"])
 def test_a_saved_head_comes_back_the_same(tmp_path: Path, normalization: str) -> None:
     probe = ProbeConfig(dim=16, num_heads=2, normalization=normalization)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
@@ -20,14 +18,15 @@ from step_ros.perception import (
     Perception,
     PerceptionWorker,
 )
-from step_ros.perception.freshness import FreshnessLimits
+from step_ros.perception.freshness import FreshnessLimits, Withholding
+from step_ros.perception.latency import Latencies
 from step_ros.probes import HeadConfig
-from step_ros.ros.node.diagnostics import Snapshot
 from step_ros.ros.node.image_input import ImageInput
 from step_ros.ros.node.intake import BadImage, FrameIntake
 from step_ros.ros.node.outputs import Outputs
 from step_ros.ros.node.parameters import value_of, value_of_camera
 from step_ros.ros.node.qos_report import QosReport
+from step_ros.ros.node.snapshot import Snapshot
 
 CLOCK_JUMP = 5.0
 """Seconds between two looks at the clock, which come ten times a second, that show that it was set."""
@@ -41,7 +40,6 @@ class Camera:
         name: empty for a single camera.
         perceiver: the camera's own.
         worker: who runs it.
-        report: is told of endpoints that do not fit.
         callback_group: of the subscription.
     """
 
@@ -52,7 +50,6 @@ class Camera:
         perceiver: Perceiver,
         worker: PerceptionWorker,
         keeper: EngineKeeper,
-        report: QosReport,
         callback_group: CallbackGroup,
     ) -> None:
         self.name = name
@@ -61,7 +58,7 @@ class Camera:
         self._perceiver = perceiver
         self._worker = worker
         self._keeper = keeper
-        self._report = report
+        self._report = report = QosReport(node)
         self._direction = DirectionCheck()
         self._started = self._last_image = time.monotonic()
         self._last_image_error = ""
@@ -71,8 +68,8 @@ class Camera:
         self._withdrawn = True
         self._last_check_s = 0.0
         self._updates = 0
-        self._withheld = 0
-        self._stamp_latencies_ms: deque[float] = deque(maxlen=1000)
+        self._stamp_latencies = Latencies()
+        self._ages_at_receipt = Latencies()
 
         prefix = f"~/{name}/" if name else "~/"
         self._outputs = Outputs(node, prefix, perceiver, report)
@@ -119,6 +116,9 @@ class Camera:
         with self._gate:
             self._active = False
             self._withdraw()
+            self._stamp_latencies.clear()
+            self._ages_at_receipt.clear()
+        self._worker.forget_latency(self.name)
 
     def wait_until_received(self, until: float) -> None:
         """Wait for planners to have what was taken back, at most until then by the monotonic clock."""
@@ -170,16 +170,17 @@ class Camera:
         with self._gate:
             if not self._active or not self._node.context.ok():
                 return
-            clock_ns = self._node.get_clock().now().nanoseconds
-            if not self.freshness.admit(self._now_s(), perception.stamp_ns, clock_ns, self._limits()):
-                self._withheld += 1
+            stamp_ns, clock_ns = perception.stamp_ns, self._node.get_clock().now().nanoseconds
+            receipt_ns = clock_ns if frame is None else frame.receipt_ns
+            if not self.freshness.admit(self._now_s(), stamp_ns, receipt_ns, clock_ns, self._limits()):
                 self._withdraw()
                 return
             self._withdrawn = False
             self._outputs.publish(perception, frame)
             self._updates += 1
-            late_ns = self._node.get_clock().now().nanoseconds - perception.stamp_ns
-            self._stamp_latencies_ms.append(late_ns / 1e6)
+            now_s, late_ns = time.monotonic(), self._node.get_clock().now().nanoseconds - stamp_ns
+            self._stamp_latencies.add(late_ns / 1e6, now_s)
+            self._ages_at_receipt.add((receipt_ns - stamp_ns) / 1e6, now_s)
         rate = value_of(self._node, "direction.max_rate")
         directions = self._direction.check(perception, self._perceiver, rate)
         with self._gate:
@@ -210,42 +211,54 @@ class Camera:
             self._withdraw()
             return True
 
-    def snapshot(self) -> Snapshot:
-        """Everything that diagnostics judge."""
+    def snapshot(self, callback_errors: int, callback_error: str) -> Snapshot:
+        """Everything that diagnostics judge.
+
+        Args:
+            callback_errors: how many of the node's callbacks have failed.
+            callback_error: by what the last one did.
+        """
         now = time.monotonic()
         frames = self._intake.account(lambda: self._worker.account(self.name))
-        latency = self._worker.latency(self.name)
+        withheld = self.freshness.withheld
         with self._gate:
-            updates, withheld = self._updates, self._withheld
-            stamp_latencies_ms = list(self._stamp_latencies_ms)
+            updates = self._updates
+            stamp_latency, age_at_receipt = self._stamp_latencies.now(now), self._ages_at_receipt.now(now)
             confirmed, unconfirmed = self._outputs.confirmed, self._outputs.unconfirmed
-        p50, p99 = np.percentile(stamp_latencies_ms or [np.nan], (50, 99))
-        errors = self._worker.errors(self.name)
         return Snapshot(
             seconds=now - self._started,
+            step_s=self._perceiver.clip.step_ns / 1e9,
             frames=frames,
             lost=self._images.lost,
             updates=updates,
+            withheld={cause: withheld[cause] for cause in Withholding},
+            last_withheld=self.freshness.last_withheld,
             lost_updates=self._worker.lost_updates(self.name),
+            restarts=self._worker.restarts(self.name),
+            callback_errors=callback_errors,
             notices={
-                "withheld": withheld,
                 "lapses": self.freshness.lapses,
                 "direction.confirmed": confirmed,
                 "direction.unconfirmed": unconfirmed,
                 "zero_stamp": self._intake.zero_stamps,
                 "incompatible_qos": self._report.count,
-                **{f"restart.{cause}": count for cause, count in self._worker.restarts(self.name).items()},
             },
-            last_image_age=now - self._last_image,
-            publishers=self._images.publishers,
-            latency_ms=(latency.p50_ms, latency.p99_ms),
-            stamp_latency_ms=(float(p50), float(p99)),
-            last_error="; ".join(filter(None, [*errors.values(), self._last_image_error])),
             labels=self.freshness.state,
-            stale_reason=self.freshness.reason,
-            misdated=self.freshness.misdated,
-            engine_trouble=self._worker.stuck or self._keeper.trouble,
-            qos_trouble=self._report.words,
+            silence_s=self.freshness.silence(self._now_s()),
+            image_silence_s=now - self._last_image,
+            publishers=self._images.publishers,
+            other_publishers=self._images.other_publishers,
+            image_qos=self._report.of_images(),
+            label_qos=self._report.of_labels(),
+            latency=self._worker.latency(self.name),
+            stamp_latency=stamp_latency,
+            age_at_receipt=age_at_receipt,
+            step_under_way=self._worker.step_under_way,
+            engine_trouble=self._keeper.trouble,
+            stuck=self._worker.stuck,
+            errors=self._worker.errors(self.name),
+            image_error=self._last_image_error,
+            callback_error=callback_error,
         )
 
     def _start_waiting(self) -> None:

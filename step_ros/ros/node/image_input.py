@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
@@ -13,6 +13,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from step_ros.bounded_text import bounded
 from step_ros.ros.node.qos_report import QosReport
 from step_ros.ros.node.rclpy_releases import with_message_info
 
@@ -27,6 +28,29 @@ MOST_LOST = 1000
 
 _RELIABILITY = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
 _SEQUENCE_UNSUPPORTED = 2**64 - 1
+
+
+def reliability_for(offered: Collection[ReliabilityPolicy], present: ReliabilityPolicy) -> ReliabilityPolicy:
+    """What to ask for, to hear every publisher and as reliably as that allows.
+
+    A reliable subscription does not hear a best-effort publisher, but a best-effort one hears both: so one
+    best-effort publisher among reliable ones decides.
+
+    Args:
+        offered: by each publisher there is.
+        present: what is asked for now, and goes on to be while there is no publisher.
+    """
+    if not offered:
+        return present
+    if all(policy == ReliabilityPolicy.RELIABLE for policy in offered):
+        return ReliabilityPolicy.RELIABLE
+    return ReliabilityPolicy.BEST_EFFORT
+
+
+def type_name(message_type: Any) -> str:
+    """A message type as the graph names it: ``sensor_msgs/msg/Image``."""
+    package, kind, _ = message_type.__module__.split(".")[:3]
+    return f"{package}/{kind}/{message_type.__name__}"
 
 
 class ImageInput:
@@ -61,9 +85,11 @@ class ImageInput:
         callback_group: CallbackGroup | None = None,
     ) -> None:
         self._node = node
+        self._transport = transport
         suffix, self._type = TRANSPORTS[transport]
+        self._base = node.resolve_topic_name(name)
         # As image_transport has it, `image:=/camera` leads to /camera/compressed.
-        self._topic = node.resolve_topic_name(name) + suffix
+        self._topic = self._base + suffix
         self._asked = self._overridden(reliability)
         self._on_image = on_image
         self._report = report or QosReport(node)
@@ -93,8 +119,41 @@ class ImageInput:
 
     @property
     def publishers(self) -> int:
-        """How many publishers there are."""
-        return self._node.count_publishers(self.topic)
+        """How many publishers of these messages there are."""
+        return len(self._offers(self.topic, self._type))
+
+    @property
+    def other_publishers(self) -> str:
+        """Who publishes images that cannot be received as it is set up, and what to set; empty if nobody."""
+        wanted = type_name(self._type)
+        types = {offer.topic_type for offer in self._offers(self.topic)} - {wanted}
+        for transport, (suffix, message_type) in TRANSPORTS.items():
+            if type_name(message_type) in types:
+                base = self.topic.removesuffix(suffix)
+                name = f"image{suffix}" if suffix and base == self.topic else "image"
+                return (
+                    f"{type_name(message_type)} is published there, and this node subscribes to {wanted}: "
+                    f"set image_transport:={transport}, and remap `{name}` to {base}"
+                )
+        if types:
+            found = bounded(", ".join(sorted(types)))
+            return f"{found} is published there, which is no image: remap `image` to the camera's topic"
+        suffix, _ = TRANSPORTS[self._transport]
+        if suffix and self._offers(self._base, self._type):  # as in image:=/camera/compressed
+            shorter = self._base.removesuffix(suffix)
+            return f"there is no publisher, but {self._base} has one: remap `image` to {shorter}"
+        for transport, (suffix, message_type) in TRANSPORTS.items():
+            if transport != self._transport and self._offers(self._base + suffix, message_type):
+                topic = self._base + suffix
+                return f"there is no publisher, but {topic} has one: set image_transport:={transport}"
+        return ""
+
+    def _offers(self, topic: str, message_type: Any = None) -> list[Any]:
+        """What the graph knows of a topic's publishers: of all, or of those of a type."""
+        found = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic))
+        if message_type is None:
+            return list(found)
+        return [offer for offer in found if offer.topic_type == type_name(message_type)]
 
     def follow_publishers(self) -> None:
         """Ask for what the publishers offer now."""
@@ -123,18 +182,14 @@ class ImageInput:
         return asked
 
     def _best_reliability(self) -> ReliabilityPolicy:
-        publishers = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(self._topic))
+        publishers = self._offers(self._topic, self._type)
         identities = frozenset(bytes(publisher.endpoint_gid) for publisher in publishers)
         if identities != self._publishers:  # each numbers its own messages
             self._publishers, self._last_sequence = identities, None
         if self._asked != "auto":
             return _RELIABILITY[self._asked]
         offered = [publisher.qos_profile.reliability for publisher in publishers]
-        if not offered:
-            return self._reliability  # until we know better
-        if all(policy == ReliabilityPolicy.RELIABLE for policy in offered):
-            return ReliabilityPolicy.RELIABLE
-        return ReliabilityPolicy.BEST_EFFORT
+        return reliability_for(offered, self._reliability)
 
     def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
         self._reliability = reliability

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from sensor_msgs.msg import CompressedImage
 
+from step_ros.bounded_text import bounded
 from step_ros.frames import Frame, ImageError, decode_compressed_image, decode_image
 from step_ros.perception.ledger import ByDesign, Decoding, Ledger, Overload, UnderWay
 from step_ros.ros.messages import nanoseconds_of
@@ -21,7 +22,9 @@ class CameraFrame(Frame):
     """A frame that came as a message."""
 
     frame_id: str
-    """The coordinate frame of the camera."""
+    """The coordinate frame of the camera; one of absurd length is cut."""
+    receipt_ns: int
+    """When the message was received, by the clock that images are stamped with."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def open_message(message: Any, receipt_ns: int, max_pixels: int) -> CameraFrame:
 
     Args:
         message: what came.
-        receipt_ns: the frame's stamp if the message has none.
+        receipt_ns: when it came; the frame's stamp if the message has none.
         max_pixels: larger images are refused.
 
     Raises:
@@ -47,7 +50,8 @@ def open_message(message: Any, receipt_ns: int, max_pixels: int) -> CameraFrame:
     """
     decode = decode_compressed_image if isinstance(message, CompressedImage) else decode_image
     rgb = decode(message, max_pixels=max_pixels)
-    return CameraFrame(nanoseconds_of(message.header.stamp) or receipt_ns, rgb, message.header.frame_id)
+    stamp_ns = nanoseconds_of(message.header.stamp) or receipt_ns
+    return CameraFrame(stamp_ns, rgb, bounded(message.header.frame_id), receipt_ns)
 
 
 class FrameIntake:
@@ -164,4 +168,4 @@ class FrameIntake:
         except ImageError as error:
             return BadImage(Decoding.of(error.cause), str(error))
         except Exception as error:
-            return BadImage(Decoding.UNREADABLE, f"{type(error).__name__}: {error}")
+            return BadImage(Decoding.UNREADABLE, bounded(f"{type(error).__name__}: {error}"))

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    GetParameterTypes,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from step_ros.bounded_text import MOST_TEXT, bounded
 from step_ros.ros.node.bond import Bond, status_message
 from step_ros.ros.node.camera import Camera
-from step_ros.ros.node.diagnostics import Diagnostics
+from step_ros.ros.node.causes import Level, Limits
+from step_ros.ros.node.diagnoser import EVIDENCE_PERIODS
+from step_ros.ros.node.diagnostics import Diagnostics, status_of
 from step_ros.ros.node.live_parameters import LiveParameters
 from step_ros.ros.node.outputs import ALIVE_WITHIN
 from step_ros.ros.node.parameters import declare_parameters, value_of
 from step_ros.ros.node.pipeline import Pipeline
 from step_ros.ros.node.python_log import log_to_node, stop_logging_to_node
-from step_ros.ros.node.qos_report import QosReport
 
 GRAPH_PERIOD = 0.2
 """Seconds between two looks at what the cameras offer."""
@@ -43,6 +54,22 @@ TAKEN_BACK_WITHIN = 0.5
 EXECUTOR_THREADS = 5
 """A transition and a parameter may take long; images, timers and short services go on beside them."""
 
+SLOWLY_APPLIED = {"models", "tasks", "window_seconds"}
+"""Parameters that bring other heads, or another window: one change at a time."""
+
+QUICKLY_APPLIED = {"max_held", "max_update_rate", "watchdog.timeout"}
+"""Parameters that change something in what is configured, at once."""
+
+PARAMETER_SERVICES = (
+    DescribeParameters,
+    GetParameters,
+    GetParameterTypes,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
+"""Those of every node, which rclpy serves one at a time."""
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -53,12 +80,18 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     *deactivate* takes the labels back and keeps everything, *cleanup* gives everything back. A transition
     that fails leaves the node in the state before it, and diagnostics say why.
 
+    Args:
+        shared_memory: why DDS does without it; empty if it does not.
+
     Raises:
         rclpy.exceptions.ParameterException: a parameter has a value that it must not have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shared_memory: str = "") -> None:
         Node.__init__(self, "perception")
+        self._shared_memory = shared_memory
+        if shared_memory:
+            self.get_logger().warning(shared_memory)
         declare_parameters(self)
         # Long transitions hold up nothing but themselves; `get_state` answers meanwhile.
         LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
@@ -74,9 +107,17 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         self._progress_since = time.monotonic()
         self._error = ""
         self._callback_errors = 0
+        self._callback_error = ""
+        self._callback_error_at = -math.inf
+        self._applying = False
         self._stopped = False
-        self._report = QosReport(self)
         LiveParameters(self, self._is_configured, self._apply)
+        # In a group that lets them in beside each other: loading models holds up no other request.
+        requests = ReentrantCallbackGroup()
+        for service in self.services:
+            if service.srv_type in PARAMETER_SERVICES:
+                service.callback_group = requests
+                requests.add_entity(service)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Not the ROS clock: all of it must also happen while a simulation stands still.
@@ -119,11 +160,16 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def configure() -> None:
             if value_of(self, "bond_heartbeat_period"):
                 status_message()  # what activate will need
-            pipeline = Pipeline(self, self._report, MutuallyExclusiveCallbackGroup, self._say)
+            pipeline = Pipeline(self, MutuallyExclusiveCallbackGroup, self._say)
             name = self.get_fully_qualified_name().strip("/")
             device = pipeline.facts()["device"]
             self._diagnostics = {
-                each.name: Diagnostics(f"{name}: {each.name or 'pipeline'}", device, each.topic)
+                each.name: Diagnostics(
+                    f"{name}: {each.name or 'pipeline'}",
+                    device,
+                    each.topic,
+                    value_of(self, "diagnostics.period"),
+                )
                 for each in pipeline.cameras.values()
             }
             self._pipeline = pipeline
@@ -141,6 +187,11 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def activate() -> None:
             if period := value_of(self, "bond_heartbeat_period"):
                 self._bond = Bond(self, period)
+            # Nothing of before the pause: neither its images nor what was wrong then.
+            if self._pipeline is not None and not self._pipeline.worker.stuck:
+                self._pipeline.worker.reset()
+            for diagnostics in self._diagnostics.values():
+                diagnostics.forget()
             for camera in self._cameras():
                 camera.activate()
 
@@ -198,7 +249,9 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def note_callback_error(self, error: BaseException) -> None:
         """Something raised in a callback: it is told and counted, and the node goes on."""
         self._callback_errors += 1
-        self.get_logger().error(f"a callback failed: {type(error).__name__}: {error}")
+        self._callback_error = bounded(f"{type(error).__name__}: {error}", MOST_TEXT)
+        self._callback_error_at = time.monotonic()
+        self.get_logger().error(f"a callback failed: {self._callback_error}")
 
     def _attempt(self, what: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         """Do it; if it fails, the node stays in the state before, and says why."""
@@ -209,7 +262,7 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         except Exception as error:
             # The loaders' own messages say what was found and what to do; others need their type.
             known = isinstance(error, (ValueError, RuntimeError, OSError))
-            self._error = str(error) if known else f"{type(error).__name__}: {error}"
+            self._error = bounded(str(error) if known else f"{type(error).__name__}: {error}", MOST_TEXT)
             if self.context.ok():
                 self.get_logger().error(f"cannot {what}: {self._error}")
             return FAILURE
@@ -223,7 +276,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
             asked = request.transition.label or request.transition.id
             if not self._transition.acquire(blocking=False):
-                self.get_logger().error(f"transition {asked} is refused: the node is {self.state}")
+                doing = "loading other models" if self._applying else self.state
+                self.get_logger().error(f"transition {asked} is refused: the node is {doing}")
                 response.success = False
                 return response
             try:
@@ -252,8 +306,8 @@ class PerceptionNode(LifecycleNodeMixin, Node):
             )
 
     def _say(self, what: str) -> None:
-        self._progress = what
-        self.get_logger().info(what)
+        self._progress = bounded(what, MOST_TEXT)
+        self.get_logger().info(self._progress)
 
     def _cameras(self) -> list[Camera]:
         return list(self._pipeline.cameras.values()) if self._pipeline is not None else []
@@ -264,16 +318,23 @@ class PerceptionNode(LifecycleNodeMixin, Node):
         return self._pipeline is not None or self.state == "configuring", self.state
 
     def _apply(self, values: Mapping[str, Any]) -> None:
-        if not {"models", "tasks", "window_seconds", "max_held", "max_update_rate", "watchdog.timeout"} & set(
-            values
-        ):
+        slow, quick = SLOWLY_APPLIED & set(values), QUICKLY_APPLIED & set(values)
+        if not slow and not quick:
             return  # read anew at each update
+        if self._applying and not slow:
+            # While models are loaded there is no transition, and this need not wait for them.
+            if self._pipeline is not None:
+                self._pipeline.apply(values)
+            return
         if not self._transition.acquire(blocking=False):
-            raise RuntimeError(f"the node is {self.state}; set it again when that is done")
+            doing = "loading other models" if self._applying else self.state
+            raise RuntimeError(f"the node is {doing}; set it again when that is done")
+        self._applying = True
         try:
             if self._pipeline is not None:
                 self._pipeline.apply(values)
         finally:
+            self._applying = False
             self._transition.release()
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -323,16 +384,15 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     def _status_of(self, camera: Camera, pipeline: Pipeline, diagnostics: Diagnostics) -> DiagnosticStatus:
         facts = {
             "state": self.state,
-            "callback_errors": str(self._callback_errors),
+            "shared_memory": self._shared_memory,
             **pipeline.facts(),
             "image_topic": camera.topic,
             "image_reliability": camera.reliability,
         }
         return diagnostics.status(
-            camera.snapshot(),
+            camera.snapshot(self._callback_errors, self._callback_error),
             facts,
-            image_timeout=value_of(self, "staleness.timeout"),
-            latency_warning_ms=value_of(self, "diagnostics.latency_warning"),
+            Limits(value_of(self, "staleness.timeout"), value_of(self, "diagnostics.latency_warning")),
         )
 
     def _overview(
@@ -340,23 +400,23 @@ class PerceptionNode(LifecycleNodeMixin, Node):
     ) -> DiagnosticStatus:
         """The status of the node itself: of its life, or of all cameras together."""
         facts = {"state": state, "last_error": self._error, "callback_errors": str(self._callback_errors)}
+        facts["shared_memory"] = self._shared_memory
         if pipeline is not None:
             facts |= pipeline.facts()
         if cameras:
-            worst = max(cameras, key=lambda status: status.level)
-            level = worst.level
+            level = Level(max(status.level[0] for status in cameras))
             message = "; ".join(f"{status.name.rpartition(': ')[2]}: {status.message}" for status in cameras)
         elif self._error:
-            level, message = DiagnosticStatus.ERROR, f"{state}: {self._error}"
+            level, message = Level.ERROR, f"{state}: {self._error}"
         elif state == "configuring":
             seconds = time.monotonic() - self._progress_since
             doing = " – ".join(filter(None, [self._progress, self._python_log.last]))
-            level, message = DiagnosticStatus.OK, f"configuring for {seconds:.0f} s: {doing or 'begins'}"
+            level, message = Level.OK, f"configuring for {seconds:.0f} s: {doing or 'begins'}"
             facts["progress"] = doing
         else:
-            level, message = DiagnosticStatus.WARN, f"{state}: no labels go out until the node is active"
-        values = [KeyValue(key=key, value=value) for key, value in facts.items()]
-        hardware_id = facts.get("device", "")
-        return DiagnosticStatus(
-            level=level, name=name, hardware_id=hardware_id, message=message, values=values
-        )
+            level, message = Level.WARN, f"{state}: no labels go out until the node is active"
+        expires = EVIDENCE_PERIODS * value_of(self, "diagnostics.period")
+        if not cameras and time.monotonic() - self._callback_error_at < expires:
+            level = max(level, Level.WARN)
+            message = f"{message}; callbacks failed: {self._callback_error}"
+        return status_of(level, message, facts, name=name, hardware_id=facts.get("device", ""))

@@ -17,7 +17,6 @@ from step_ros.probes import Head, HeadError
 from step_ros.ros.node.camera import Camera, configs_of
 from step_ros.ros.node.outputs import ALIVE_TOPIC
 from step_ros.ros.node.parameters import value_of
-from step_ros.ros.node.qos_report import QosReport
 
 CLOSING_SECONDS = 5.0
 """How long `close` waits for threads that are at work."""
@@ -28,7 +27,6 @@ class Pipeline:
 
     Args:
         node: whose pipeline it is; all of its parameters are declared.
-        report: is told of endpoints that do not fit.
         callback_groups: makes a callback group for each camera's images.
         progress: called with what is being done.
 
@@ -39,7 +37,6 @@ class Pipeline:
     def __init__(
         self,
         node: Node,
-        report: QosReport,
         callback_groups: Callable[[], CallbackGroup],
         progress: Callable[[str], None],
     ) -> None:
@@ -88,7 +85,7 @@ class Pipeline:
         try:
             for name, perceiver in self.perceivers.items():
                 group = callback_groups()
-                self.cameras[name] = Camera(node, name, perceiver, self.worker, self.keeper, report, group)
+                self.cameras[name] = Camera(node, name, perceiver, self.worker, self.keeper, group)
         except Exception:
             self.close()
             raise

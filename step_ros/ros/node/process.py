@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from step_ros.ros.processes.orderly_end import OrderlyEnd, leave
+from step_ros.ros.processes.shared_memory import SharedMemoryError, shared_memory_or_udp
 
 USAGE = """\
 usage: ros2 run step_ros perception [--help] [--ros-args ARGUMENT ...]
@@ -45,23 +46,43 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop, and end the process; returns only if the node is not to run."""
     # Whatever takes time to import comes after this: Ctrl-C ends the process cleanly from here on.
     with OrderlyEnd() as end:
-        from rclpy.utilities import remove_ros_args
-
         arguments = sys.argv if args is None else ["perception", *args]
-        own = remove_ros_args(arguments)[1:]
-        if "--help" in own or "-h" in own:
-            from step_ros.runs.parameters import describe_parameters
+        try:
+            with shared_memory_or_udp() as shared_memory:
+                answered = _answer(arguments)
+                if answered is not None:
+                    return answered
+                code = _run(arguments, end, shared_memory)
+        except SharedMemoryError as error:
+            print(f"perception: cannot start: {error}", file=sys.stderr)
+            return 1
+        leave(code)
 
-            print(USAGE + describe_parameters())
-            return 0
-        if own:
-            print(f"perception: unknown arguments {' '.join(own)}; see --help", file=sys.stderr)
-            return 2
-        leave(_run(arguments, end))
+
+def _answer(arguments: Sequence[str]) -> int | None:
+    """What is said instead of running the node: the exit code, or None if it shall run."""
+    from rclpy.utilities import remove_ros_args
+
+    own = remove_ros_args(arguments)[1:]
+    if "--help" in own or "-h" in own:
+        from step_ros.runs.parameters import describe_parameters
+
+        print(USAGE + describe_parameters())
+        return 0
+    if own:
+        print(f"perception: unknown arguments {' '.join(own)}; see --help", file=sys.stderr)
+        return 2
+    return None
 
 
-def _run(arguments: Sequence[str], end: OrderlyEnd) -> int:
-    """Run the node, and take its labels back at the end; returns the exit code."""
+def _run(arguments: Sequence[str], end: OrderlyEnd, shared_memory: str) -> int:
+    """Run the node, and take its labels back at the end; returns the exit code.
+
+    Args:
+        arguments: with the program's name.
+        end: asks for the end.
+        shared_memory: why there is none; empty if there is.
+    """
     import rclpy
     from rclpy.exceptions import ParameterException
     from rclpy.signals import SignalHandlerOptions
@@ -74,7 +95,7 @@ def _run(arguments: Sequence[str], end: OrderlyEnd) -> int:
     try:
         # With rclpy's own handlers, a signal would end all communication before labels are taken back.
         rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
-        node = PerceptionNode()
+        node = PerceptionNode(shared_memory)
         executor = CallbackExecutor(EXECUTOR_THREADS)
         executor.add_node(node)
         code = _spin(node, executor, end)

@@ -6,6 +6,8 @@ import logging
 
 from rclpy.node import Node
 
+from step_ros.bounded_text import MOST_TEXT, bounded
+
 
 class NodeLogHandler(logging.Handler):
     """Hands records on to a node's logger.
@@ -22,7 +24,7 @@ class NodeLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, in the node's own severity."""
-        message = record.getMessage()
+        message = bounded(record.getMessage(), MOST_TEXT)
         self.last = message
         if record.levelno >= logging.ERROR:
             self._logger.error(message)

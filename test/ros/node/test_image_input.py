@@ -11,9 +11,9 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
-from step_ros.ros.node.image_input import ImageInput
+from step_ros.ros.node.image_input import ImageInput, reliability_for, type_name
 
 TOPIC = "camera/compressed"
 
@@ -79,6 +79,71 @@ def test_a_camera_that_gets_less_reliable_is_still_heard(graph: Any, make_input:
     spin_until(publisher.get_subscription_count, "the publisher to see it")
     publisher.publish(CompressedImage(format="jpeg"))
     spin_until(lambda: received, "the image")
+
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+
+
+@pytest.mark.parametrize(
+    ("offered", "present", "asked"),
+    [
+        ([RELIABLE], BEST_EFFORT, RELIABLE),
+        ([BEST_EFFORT], RELIABLE, BEST_EFFORT),
+        ([RELIABLE, RELIABLE], BEST_EFFORT, RELIABLE),
+        ([RELIABLE, BEST_EFFORT], RELIABLE, BEST_EFFORT),
+        ([BEST_EFFORT, RELIABLE], RELIABLE, BEST_EFFORT),
+        ([RELIABLE, BEST_EFFORT], BEST_EFFORT, BEST_EFFORT),
+        ([], RELIABLE, RELIABLE),
+        ([], BEST_EFFORT, BEST_EFFORT),
+    ],
+    ids=str,
+)
+def test_one_best_effort_publisher_decides(offered: Any, present: Any, asked: Any) -> None:
+    assert reliability_for(offered, present) == asked
+
+
+@pytest.mark.parametrize("first", [RELIABLE, BEST_EFFORT], ids=["reliable first", "best effort first"])
+def test_publishers_that_differ_are_both_heard_whoever_comes_late(
+    graph: Any, make_input: Any, first: Any
+) -> None:
+    images, received, spin_until = make_input()
+
+    def until_heard(publisher: Any, name: str) -> None:
+        def heard() -> bool:
+            publisher.publish(CompressedImage(format=name))  # again: a subscription may be made anew just now
+            return name in [message.format for message in received]
+
+        spin_until(heard, f"the {name} publisher to be heard")
+
+    early = publish(graph, first)
+    until_heard(early, "first")
+    late = publish(graph, BEST_EFFORT if first == RELIABLE else RELIABLE)
+    spin_until(
+        lambda: images.publishers == 2 and images.reliability == "best_effort", "a subscription for both"
+    )
+    until_heard(early, "early")
+    until_heard(late, "late")
+    graph.client.destroy_publisher(late if first == RELIABLE else early)
+    spin_until(lambda: images.reliability == "reliable", "a subscription for the one that is left")
+
+
+def test_a_publisher_of_another_type_does_not_decide(graph: Any, make_input: Any) -> None:
+    images, _, spin_until = make_input()
+    publish(graph, RELIABLE)
+    context = rclpy.Context()  # a process has one type a topic
+    rclpy.init(context=context)
+    other = rclpy.create_node("other", context=context, namespace=graph.namespace)
+    other.create_publisher(Image, TOPIC, QoSProfile(depth=1, reliability=BEST_EFFORT))
+    spin_until(lambda: images.other_publishers, "both publishers")
+    spin_until(lambda: images.reliability == "reliable", "a reliable subscription")
+    assert images.publishers == 1
+    assert images.other_publishers.startswith("sensor_msgs/msg/Image is published there")
+    other.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def test_types_are_named_as_the_graph_names_them() -> None:
+    assert type_name(CompressedImage) == "sensor_msgs/msg/CompressedImage"
 
 
 def test_a_chosen_reliability_stays(graph: Any, make_input: Any) -> None:

@@ -115,6 +115,33 @@ def test_a_bad_image_is_counted_by_its_cause(
     assert [bad.cause.word for bad in intake.errors] == [cause]
 
 
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (Image(height=1, width=2, encoding="rainbow" * 30_000), "(210000 characters)"),
+        (CompressedImage(format="h264" * 50_000), "(200000 characters)"),
+        (image(), "max_image_pixels"),
+    ],
+    ids=["encoding", "format", "too large: the parameter by its name"],
+)
+def test_what_is_wrong_is_said_in_a_few_words(make_intake: Any, message: Any, words: str) -> None:
+    intake = make_intake(max_pixels=1)
+    intake.take(message)
+    (bad,) = intake.errors
+    assert words in bad.message and len(bad.message) < 1000
+
+
+def test_a_frame_id_of_absurd_length_is_cut() -> None:
+    message = image()
+    message.header.frame_id = "x" * 2_000_000
+    frame_id = open_message(message, 99, max_pixels=100).frame_id
+    assert len(frame_id) < 250 and frame_id.endswith("(2000000 characters)")
+
+
+def test_a_frame_knows_when_it_was_received() -> None:
+    assert open_message(image(), 99, max_pixels=100).receipt_ns == 99
+
+
 class Nonsense:
     """No image at all, but for the header."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vision_msgs.msg import Classification, LabelInfo
 
@@ -16,15 +19,18 @@ from ...sure_models import make_head
 
 
 @pytest.fixture(scope="module")
-def node(module_graph: Any, models: Any) -> SimpleNamespace:
+def node(module_graph: Any, models: Any, tmp_path_factory: Any) -> SimpleNamespace:
     graph = module_graph
     film = graph.film()
-    graph.start_ready_node("direction.max_rate:=20.0")
+    folder = tmp_path_factory.mktemp("new_heads")
+    roots = f"model_roots:=[{folder}, {models.heads[0].parent}, {models.foreign_head.parent}]"
+    graph.start_ready_node("direction.max_rate:=20.0", roots)
     listen = graph.client.listen
     return SimpleNamespace(
         graph=graph,
         client=graph.client,
         film=film,
+        folder=folder,
         set=graph.set_parameter,
         heads=[str(head) for head in models.heads],
         labels={task: listen(Classification, f"perception/{task}") for task in (*models.labels, "grip")},
@@ -84,8 +90,8 @@ def test_a_task_can_be_switched_off_and_on(node: Any) -> None:
     new_label(node, "object")
 
 
-def test_a_head_is_added_while_the_others_go_on(node: Any, models: Any, tmp_path: Any) -> None:
-    folder = tmp_path / "grip"
+def test_a_head_is_added_while_the_others_go_on(node: Any, models: Any) -> None:
+    folder = node.folder / "grip"
     make_head(
         folder, "grip", models.heads[0].parent / "backbone", seed=9, labels=("idle", "grasp", "release")
     )
@@ -101,13 +107,66 @@ def test_a_head_is_added_while_the_others_go_on(node: Any, models: Any, tmp_path
 def test_a_head_that_does_not_fit_changes_nothing_and_the_reason_names_both(node: Any, models: Any) -> None:
     reason = node.set("models", [node.heads[0], str(models.foreign_head)])
     assert "ours/backbone" in reason and "theirs/backbone" in reason
-    assert "there is no folder" in node.set("models", ["/nowhere"])
+    assert "there is no folder" in node.set("models", [str(node.folder / "nowhere")])
     for task in ("atomic_action", "object", "grip"):
         new_label(node, task)
 
 
-def test_a_head_is_replaced(node: Any, models: Any, tmp_path: Any) -> None:
-    other = tmp_path / "object"
+def test_models_that_lie_elsewhere_are_refused_with_what_to_do(node: Any, tmp_path: Any) -> None:
+    for elsewhere in (str(tmp_path), "/etc", f"{node.folder}/../elsewhere", "evil/head"):
+        reason = node.set("models", [node.heads[0], elsewhere])
+        assert elsewhere in reason and str(node.folder) in reason and "model_roots" in reason
+    assert "read-only" in node.set("model_roots", ["/"])
+    assert "too long" in node.set("models", ["x" * 300])
+
+
+def test_a_load_holds_up_no_other_request(node: Any, models: Any) -> None:
+    """A head whose config is a pipe, which whoever loads it waits for."""
+    slow = node.folder / "slow_object"
+    make_head(slow, "object", models.heads[0].parent / "backbone", seed=5, sure_of="box")
+    config = (slow / "config.json").read_bytes()
+    (slow / "config.json").unlink()
+    os.mkfifo(slow / "config.json")
+    client = node.client.create_client(SetParameters, "perception/set_parameters")
+    node.graph.wait_for(client.service_is_ready, "the service")
+    parameter = Parameter("models", value=[node.heads[0], str(slow)]).to_parameter_msg()
+    loading = client.call_async(SetParameters.Request(parameters=[parameter]))
+    pipe = node.graph.wait_for(lambda: _opened(slow / "config.json"), "the node to load it")
+    assert node.set("top_k", 2) == "" and node.set("max_held", 3) == ""
+    node.graph.wait_for(lambda: len(new_label(node, "object").results) == 2, "two labels")
+    answer = node.graph.call(GetParameters, "get_parameters", GetParameters.Request(names=["top_k"]))
+    assert answer.values[0].integer_value == 2
+    assert "loading other models; set it again" in node.set("models", node.heads)
+    assert not loading.done()
+    with os.fdopen(pipe, "wb") as file:
+        file.write(config)
+    node.graph.wait_for(loading.done, "the answer")
+    assert [result.successful for result in loading.result().results] == [True]
+    node.graph.wait_for(
+        lambda: new_label(node, "object").results[0].class_id == "box", "the new head's label"
+    )
+    assert node.set("top_k", 3) == "" and node.set("max_held", -1) == ""
+    assert node.set("models", node.heads) == ""
+
+
+def _opened(pipe: Any) -> int | None:
+    """The end of a pipe to write into, once somebody reads."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+@pytest.mark.parametrize("name", ["models", "annotated_image.attention", "engine"])
+def test_no_text_makes_a_parameter_large(node: Any, name: str) -> None:
+    text = "x" * 2_000_000
+    reason = node.set(name, [text] if name == "models" else text)
+    assert f"{name} must have at most 256 texts of at most 4096 characters" in reason
+    assert len(reason) < 1000
+
+
+def test_a_head_is_replaced(node: Any, models: Any) -> None:
+    other = node.folder / "other_object"
     make_head(other, "object", models.heads[0].parent / "backbone", seed=5, sure_of="box")
     assert node.set("models", [node.heads[0], str(other)]) == ""
     node.graph.wait_for(
@@ -121,8 +180,8 @@ def test_a_head_is_replaced(node: Any, models: Any, tmp_path: Any) -> None:
     )
 
 
-def test_a_label_that_is_not_sure_enough_is_unknown(node: Any, models: Any, tmp_path: Any) -> None:
-    strict = tmp_path / "object"
+def test_a_label_that_is_not_sure_enough_is_unknown(node: Any, models: Any) -> None:
+    strict = node.folder / "strict_object"
     make_head(strict, "object", models.heads[0].parent / "backbone", seed=2, rejection_threshold=0.9999)
     assert node.set("models", [node.heads[0], str(strict)]) == ""
     node.graph.wait_for(
@@ -182,6 +241,21 @@ def test_a_subscriber_that_cannot_hear_is_told_what_to_set(node: Any) -> None:
         ),
         "the warning",
     )
+
+
+def test_the_advice_is_withdrawn_when_that_subscriber_is_gone(node: Any) -> None:
+    (deaf,) = [each for each in node.client.subscriptions if _asks_latched(each, "perception/object")]
+    node.client.destroy_subscription(deaf)
+    node.graph.wait_for(
+        lambda: node.client.values["qos_trouble"] == "" and "QoS" not in node.client.statuses[-1].message,
+        "the advice to be withdrawn",
+    )
+    assert node.client.count("incompatible_qos") == 1
+
+
+def _asks_latched(subscription: Any, topic: str) -> bool:
+    latched = subscription.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    return latched and subscription.topic_name.endswith(topic)
 
 
 def test_every_frame_is_accounted_for(node: Any) -> None:

@@ -24,11 +24,16 @@ TRANSITIONS = {
 
 
 @pytest.fixture(scope="module")
-def node(module_graph: Any) -> SimpleNamespace:
+def node(module_graph: Any, models: Any) -> SimpleNamespace:
     """A node that waits for a manager, and a camera."""
     graph = module_graph
     graph.film()
-    process = graph.start_node("autostart:=false", "models:=[/nowhere/at/all]", "staleness.timeout:=0.7")
+    process = graph.start_node(
+        "autostart:=false",
+        "models:=[/nowhere/at/all]",
+        f"model_roots:=[{models.heads[0].parent}]",
+        "staleness.timeout:=0.7",
+    )
 
     def change(name: str) -> bool:
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[name]))
@@ -73,8 +78,13 @@ def test_what_is_not_possible_now_is_refused_and_the_node_lives_on(node: Any) ->
 def test_a_configuration_that_fails_ends_where_it_began_with_the_reason(node: Any) -> None:
     assert not node.change("configure")
     assert node.state() == "unconfigured"
-    status = status_when(node, "/nowhere/at/all")
+    status = status_when(node, "unconfigured: ")  # that it loads /nowhere/at/all, the progress says too
     assert status.level == DiagnosticStatus.ERROR and "/nowhere/at/all" in node.client.values["last_error"]
+
+
+def test_what_lies_elsewhere_is_refused_before_it_is_configured_too(node: Any) -> None:
+    assert "model_roots" in node.graph.set_parameter("models", ["/etc"])
+    assert "model_roots" in node.graph.set_parameter("backbone", "/etc")
 
 
 def test_what_is_wrong_can_be_set_right_before_it_is_configured(node: Any, models: Any) -> None:
