@@ -176,12 +176,13 @@ class Camera:
                 self._withdraw()
                 return
             self._withdrawn = False
-            self._outputs.publish(perception, frame)
+            self._outputs.publish(perception, frame if self._worker.stride == 1 else None)
             self._updates += 1
             now_s, late_ns = time.monotonic(), self._node.get_clock().now().nanoseconds - stamp_ns
             self._stamp_latencies.add(late_ns / 1e6, now_s)
             self._ages_at_receipt.add((receipt_ns - stamp_ns) / 1e6, now_s)
-        rate = value_of(self._node, "direction.max_rate")
+        # What nobody needs for a label waits until there is time for every frame again.
+        rate = value_of(self._node, "direction.max_rate") if self._worker.stride == 1 else 0.0
         directions = self._direction.check(perception, self._perceiver, rate)
         with self._gate:
             if directions and self._active and not self._withdrawn and self._node.context.ok():
@@ -229,6 +230,7 @@ class Camera:
             seconds=now - self._started,
             step_s=self._perceiver.clip.step_ns / 1e9,
             frames=frames,
+            stride=self._worker.stride,
             lost=self._images.lost,
             updates=updates,
             withheld={cause: withheld[cause] for cause in Withholding},

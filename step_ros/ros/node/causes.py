@@ -44,6 +44,7 @@ class Kind(Enum):
     CLOCK = "clock"
     INFERENCE = "inference"
     OVERLOAD = "overload"
+    THINNED = "thinned_out"
     GAPS = "gaps"
     LATE = "late"
     IMAGE_QOS = "image_qos"
@@ -52,8 +53,8 @@ class Kind(Enum):
 
 
 BROUGHT_ABOUT = {
-    Kind.ENGINE: (Kind.INFERENCE, Kind.OVERLOAD, Kind.OWN_DELAY),
-    Kind.HANGING: (Kind.OVERLOAD, Kind.OWN_DELAY),
+    Kind.ENGINE: (Kind.INFERENCE, Kind.OVERLOAD, Kind.THINNED, Kind.OWN_DELAY),
+    Kind.HANGING: (Kind.OVERLOAD, Kind.THINNED, Kind.OWN_DELAY),
 }
 """What else a cause accounts for: the labels that these keep away are its own."""
 
@@ -113,7 +114,8 @@ def counted(before: Snapshot, now: Snapshot) -> dict[Kind, Evidence]:
         stamps_ns = [now.last_withheld[cause].stamp_ns for cause in causes if cause in now.last_withheld]
         return Evidence(count, count, max(stamps_ns) if stamps_ns else None)
 
-    dropped, undecoded = new.total(Overload), new[Overload.BEFORE_DECODING]
+    thinned, undecoded = new[Overload.THINNED_OUT], new[Overload.BEFORE_DECODING]
+    dropped = new.total(Overload) - thinned
     failed = sum(failures(before, now).values())
     found = {
         Kind.LOST: Evidence(lost, lost / per_step),
@@ -123,6 +125,7 @@ def counted(before: Snapshot, now: Snapshot) -> dict[Kind, Evidence]:
         Kind.CLOCK: Evidence(new.total(Clock), new.total(Clock) / per_step),
         Kind.INFERENCE: Evidence(failed, failed),
         Kind.OVERLOAD: Evidence(dropped, dropped - undecoded + undecoded / per_step),
+        Kind.THINNED: Evidence(thinned, thinned),
         Kind.CALLBACK: Evidence(now.callback_errors - before.callback_errors),
     }
     return {kind: evidence for kind, evidence in found.items() if evidence.count > 0}

@@ -57,6 +57,12 @@ def sentence_of(kind: Kind, topic: str, before: Snapshot, now: Snapshot, limits:
         return f"inference fails ({', '.join(words)}): {'; '.join(messages)}"
     if kind is Kind.OVERLOAD:
         return f"frames dropped: {_listed(new, Overload)}: the machine is too slow; {_LOAD_ADVICE}"
+    if kind is Kind.THINNED:
+        stride = "every frame" if now.stride == 1 else f"one frame in {now.stride} steps of the window"
+        return (
+            f"{stride} is encoded, and {new[Overload.THINNED_OUT]} were not: the machine is too slow for "
+            f"all, and labels are coarser; {_LOAD_ADVICE}"
+        )
     if kind is Kind.GAPS:
         return _gaps(before, now)
     if kind is Kind.LATE:

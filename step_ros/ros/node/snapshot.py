@@ -20,6 +20,8 @@ class Snapshot:
     """Of the window's grid: an update of the labels is due that often; in seconds."""
     frames: Ledger
     """What became of every image that was received."""
+    stride: int
+    """One frame in so many steps of the grid is encoded; see `Thinning`."""
     lost: int
     """Images that were published and not received."""
     updates: int

@@ -39,6 +39,7 @@ GOOD = Snapshot(
     seconds=0.0,
     step_s=0.1,
     frames=Ledger(),
+    stride=1,
     lost=0,
     updates=0,
     withheld=dict.fromkeys(Withholding, 0),
@@ -159,6 +160,12 @@ SITUATIONS = {
         ["frames dropped: 10 overload", "backbone"],
         {"fates": {Overload.BEFORE_ENCODING: 2, Used.ENCODED: 8, ByDesign.SKIPPED_BY_SAMPLING: 20}},
         Kind.OVERLOAD,
+    ),
+    "overload for long, so that frames are thinned out": Situation(
+        Level.WARN,
+        ["one frame in 4 steps of the window is encoded, and 35 were not", "coarser", "backbone"],
+        {"fates": {Overload.THINNED_OUT: 7, Used.ENCODED: 3}, "updates": 3, "stride": 4},
+        Kind.THINNED,
     ),
     "overload, and none do": Situation(
         Level.ERROR,
