@@ -81,7 +81,7 @@ setup(
         "pydantic>=2.5",
         "pyyaml>=5.4",
         "rich>=13.0",
-        "rosbags>=0.10",
+        "rosbags>=0.11",
         "safetensors>=0.4",
         "scikit-learn>=1.3",
         "torch>=2.4",
@@ -103,9 +103,9 @@ setup(
     tests_require=["pytest"],
     entry_points={
         "console_scripts": [
-            "perception = step_ros.ros.node.process:main",
-            "bag_player = step_ros.ros.bag_player:main",
-            "demo = step_ros.ros.demo:main",
+            "perception = step_ros.ros.programs:perception",
+            "bag_player = step_ros.ros.programs:bag_player",
+            "demo = step_ros.ros.programs:demo",
             "step-ros = step_ros.cli:main",
         ],
     },

@@ -1,4 +1,4 @@
-"""What the processor of this machine computes fast."""
+"""Where models run on this machine, and what its processor computes fast."""
 
 from __future__ import annotations
 
@@ -24,3 +24,20 @@ def multiplies_bfloat16() -> bool:
     if os.environ.get("ATEN_CPU_CAPABILITY", "").lower() in ("default", "avx2"):
         return False
     return not any(os.environ.get(limit, "").upper() in _WITHOUT_BFLOAT16 for limit in _ISA_LIMITS)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` is the first GPU where there is one, else the CPU.
+
+    Raises:
+        ValueError: torch knows no such device, or it is not on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used ({reason}); give auto, cpu or cuda:0") from error
+    return device

@@ -46,7 +46,9 @@ def test_options_that_cannot_be_used_are_named_at_once() -> None:
     arguments = ["train", "--config", "nowhere.yaml", "--store", "store", "--out", "heads"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("OptionsError: nowhere.yaml cannot be read") and "Trace" not in done.stderr
+    assert (
+        done.stderr.startswith("step-ros train: nowhere.yaml cannot be read") and "Trace" not in done.stderr
+    )
     assert not HEAVY & {name.split(".")[0] for name in done.stdout.split()}
 
 

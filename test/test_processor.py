@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from step_ros.processor import multiplies_bfloat16
+from step_ros.processor import choose_device, multiplies_bfloat16
 
 CHOICES = """
 import torch
@@ -39,3 +39,9 @@ def test_bfloat16_is_never_emulated(limit: dict[str, str]) -> None:
 def test_it_is_used_where_the_processor_has_it() -> None:
     has = multiplies_bfloat16()
     assert choices() == [str(has), *(["bfloat16", "torch.bfloat16"] if has else ["float32", "torch.float32"])]
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="abacus"):
+        choose_device("abacus")
+    assert choose_device("auto").type in ("cpu", "cuda")

@@ -15,7 +15,7 @@ from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.backbones.engines.selection import EngineSelection
 from step_ros.backbones.errors import BackboneError
 from step_ros.backbones.identity import BackboneIdentity
-from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
+from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder, model_source
 from step_ros.backbones.preprocess import Preprocess
 from step_ros.backbones.vision_tower import VisionTower, load_vision_tower
 
@@ -84,8 +84,11 @@ class Backbone(nn.Module):
             raise BackboneError(f"backbone: {error}") from error
         tower = load_vision_tower(folder)
         preprocess = Preprocess.from_file(folder / "preprocessor_config.json", model_type=tower.model_type)
-        encoder = Encoder.of(tower, preprocess, id=display_name(name_or_folder))
-        return cls(encoder).to(device=device, dtype=dtype)
+        names = {"id": display_name(name_or_folder), "source": model_source(name_or_folder)}
+        encoder = Encoder.of(tower, preprocess, **names)
+        backbone = cls(encoder).to(device=device, dtype=dtype)
+        backbone.check_tokens()
+        return backbone
 
     def encode(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
         """Encode frames; resizing, cropping and normalising included.
@@ -106,6 +109,22 @@ class Backbone(nn.Module):
                 "for one frame, give frame.rgb[None]"
             )
         return self.engine.engine.encode(frames)
+
+    def check_tokens(self, frames: int = 1) -> None:
+        """Make sure that a grey picture has tokens: finite weights may be so large that nothing has any.
+
+        Args:
+            frames: how many the network takes at once, if its adapter mixes them.
+
+        Raises:
+            BackboneError: its tokens are not finite.
+        """
+        grey = torch.full((frames, *self.image_size, 3), 127, dtype=torch.uint8)
+        if not bool(torch.isfinite(self.encode(grey)).all()):
+            raise BackboneError(
+                f"{self.identity.id} gives tokens that are not finite, even of a grey picture: its weights "
+                "are too large; fetch or save them again"
+            )
 
     def forward(self, rgb: Tensor | NDArray[np.uint8]) -> Tensor:
         """The same as `encode`."""

@@ -24,8 +24,8 @@ class Encoder:
     """Name, sizes and a digest of the weights as they were saved."""
 
     @classmethod
-    def of(cls, tower: VisionTower, preprocess: Preprocess, *, id: str) -> Encoder:
-        """Freeze a network and say who it is.
+    def of(cls, tower: VisionTower, preprocess: Preprocess, *, id: str, source: str = "") -> Encoder:
+        """Freeze a network and say who it is, and where it was loaded from.
 
         Raises:
             BackboneError: images of the size that `preprocess` gives do not fit the network.
@@ -48,6 +48,7 @@ class Encoder:
             dim=tower.dim,
             sha256=weights_sha256(tower.network),
             preprocess=str(preprocess),
+            source=source,
         )
         return cls(tower, preprocess, identity)
 

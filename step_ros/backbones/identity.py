@@ -13,7 +13,8 @@ from torch import nn
 class BackboneIdentity:
     """Names a backbone and says whether another one gives the same tokens.
 
-    Two backbones are the same when everything but `id` is equal: a folder may be moved or renamed.
+    Two backbones are the same when everything but `id` and `source` is equal: a folder may be moved or
+    renamed.
     """
 
     id: str
@@ -28,6 +29,8 @@ class BackboneIdentity:
     """Digest over the weights, see `weights_sha256`."""
     preprocess: str = ""
     """What is done to pixels first, see `Preprocess`; empty where nobody knows: then it is not compared."""
+    source: str = ""
+    """Where it was loaded from: a hub name, or a folder's whole path; empty where nobody knows."""
 
     def __post_init__(self) -> None:
         """Take lists for tuples, as JSON gives them."""
@@ -36,9 +39,8 @@ class BackboneIdentity:
     def same_tokens(self, other: BackboneIdentity) -> bool:
         """Whether both give the same tokens for the same frame, wherever their weights lie."""
         unknown = not (self.preprocess and other.preprocess)
-        return replace(self, id="", preprocess="") == replace(other, id="", preprocess="") and (
-            unknown or self.preprocess == other.preprocess
-        )
+        mine, others = (replace(each, id="", source="", preprocess="") for each in (self, other))
+        return mine == others and (unknown or self.preprocess == other.preprocess)
 
     def __str__(self) -> str:
         """One line for messages: ``facebook/dinov2-small (224x224, 256 patches, D=384, sha256 12ab34…)``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,6 +80,12 @@ def display_name(name_or_folder: str | Path) -> str:
     if folder.is_dir():
         return "/".join(folder.resolve().parts[1:][-2:])
     return str(name_or_folder)
+
+
+def model_source(name_or_folder: str | Path) -> str:
+    """By what a model is found again: the hub name, or the folder's whole path."""
+    folder = Path(name_or_folder).expanduser()
+    return os.path.abspath(folder) if folder.is_dir() else str(name_or_folder)
 
 
 def _looks_like_hub_name(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from step_ros.backbones.errors import BackboneError
+from step_ros.backbones.model_file import ModelFileError, read_json
 
 # PIL's numbers for its filters, as preprocessor_config.json holds them.
 _FILTERS = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
@@ -138,11 +138,9 @@ class Preprocess:
             BackboneError: the file is missing or corrupt, or asks for what is not supported; it is named.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BackboneError(f"{path} cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise BackboneError(f"{path} is not JSON ({error}); fetch or save it again") from error
+            content = read_json(path)
+        except ModelFileError as error:
+            raise BackboneError(str(error)) from error
         try:
             return cls._from_json(content, vit=model_type == "vit")
         except (KeyError, TypeError, ValueError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from step_ros.backbones.errors import BackboneError
 from step_ros.backbones.finite_weights import not_finite
-from step_ros.backbones.size_check import check_config, check_weights
+from step_ros.backbones.model_file import ModelFileError, read_json
+from step_ros.backbones.size_check import (
+    INDEX_FILE,
+    WEIGHTS_FILE,
+    check_config,
+    check_weights,
+    network_config,
+)
 
 _MODEL_TYPES = ("dinov2", "dinov2_with_registers", "clip", "clip_vision_model", "vit")
 
@@ -60,7 +67,7 @@ def load_vision_tower(folder: Path) -> VisionTower:
         raise BackboneError(
             f"{folder} holds a model of type {model_type!r}; backbones are of type {', '.join(_MODEL_TYPES)}"
         )
-    if not any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
+    if not any((folder / name).exists() for name in (WEIGHTS_FILE, INDEX_FILE)):
         raise BackboneError(
             f"{folder} holds no model.safetensors, found {sorted(path.name for path in folder.iterdir())}; "
             "weights in other formats are not loaded, convert them or take a revision that has safetensors"
@@ -74,9 +81,7 @@ def load_vision_tower(folder: Path) -> VisionTower:
         raise BackboneError(
             f"{model_type} needs transformers 4.48 or newer, this is {transformers.__version__}"
         )
-    check_config(folder, config)
-    check_weights(folder, getattr(transformers, class_name))
-    network = load_network(getattr(transformers, class_name), folder, options)
+    network = load_network(getattr(transformers, class_name), folder, config, options)
     return describe_tower(network, model_type)
 
 
@@ -97,16 +102,30 @@ def describe_tower(network: Any, model_type: str) -> VisionTower:
     )
 
 
-def load_network(model_class: Any, folder: Path, options: dict[str, Any]) -> Any:
+def load_network(model_class: Any, folder: Path, content: dict[str, Any], options: dict[str, Any]) -> Any:
     """A network of transformers in float32, from safetensors only.
 
+    Transformers is given what was checked here and opens no file itself: by a config.json, and by what else
+    lies in a folder, it can be led to others.
+
+    Args:
+        model_class: of transformers.
+        folder: where the weights are.
+        content: of its config.json.
+        options: what else is to be said of the network.
+
     Raises:
-        BackboneError: its weights cannot be loaded, lack some, or hold what is no number.
+        BackboneError: the config makes no sense, or weights cannot be loaded, lack some, or hold what is no
+            number.
     """
+    check_config(folder, content)
+    config = network_config(folder, model_class, content)
+    files = check_weights(folder, model_class, config)
     try:
+        weights = {name: tensor for file in files for name, tensor in load_file(file).items()}
         with quiet_transformers():
             network, info = model_class.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
+                None, config=config, state_dict=weights, output_loading_info=True, **options
             )
     except Exception as error:  # transformers and safetensors raise what they like for a broken file
         raise BackboneError(f"the weights in {folder} cannot be loaded: {error}") from error
@@ -148,11 +167,9 @@ def read_config(path: Path) -> dict[str, Any]:
         BackboneError: it cannot be read, or is no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BackboneError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise BackboneError(f"{path} is not JSON ({error}); fetch or save it again") from error
+        content = read_json(path)
+    except ModelFileError as error:
+        raise BackboneError(str(error)) from error
     if not isinstance(content, dict):
         raise BackboneError(f"{path} must hold a JSON object, got {type(content).__name__}")
     return content

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from step_ros.backbones import Backbone, select_engine
+from step_ros.backbones.engines.selection import ENGINE_NAMES
 from step_ros.benchmark.memory import peak_memory
 from step_ros.benchmark.models import random_backbone
 from step_ros.benchmark.presets import PRESETS, Preset
@@ -44,6 +45,8 @@ def run_preset(
     """
     if name not in PRESETS:
         raise ValueError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
+    if engine not in ENGINE_NAMES:
+        raise ValueError(f"there is no engine {engine!r}; engines are {', '.join(ENGINE_NAMES)}")
     preset = PRESETS[name]
     if limit_seconds is not None:
         preset = replace(preset, limit_seconds=limit_seconds)

@@ -15,6 +15,7 @@ from step_ros.backbones.engines.engine import EngineError, precision_name
 from step_ros.backbones.engines.openvino import compile_program
 from step_ros.benchmark.flops import count_flops, on_no_device
 from step_ros.benchmark.models import NUM_CLASSES
+from step_ros.user_cache import compile_privately
 
 VIDEO_MODELS: Mapping[str, tuple[str, str]] = {
     "VideoMAE": ("VideoMAEConfig", "VideoMAEForVideoClassification"),
@@ -110,6 +111,6 @@ def _engine_for(
 
             return infer, str(selection)
     if example.device.type == "cuda":
-        compiled = torch.compile(module.to(precision), mode="reduce-overhead")
+        compiled = compile_privately(module.to(precision), mode="reduce-overhead")
         return lambda pixels: compiled(pixels.to(precision)), f"inductor in {precision_name(precision)}"
     return module, "eager in float32"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import tyro
@@ -64,10 +65,34 @@ def commands(arguments: list[str]) -> dict[str, Callable[..., Any]]:
     }
 
 
+STARTS_AGAIN = "nothing is kept; the same command starts again"
+
+AFTER_AN_INTERRUPTION = {
+    "extract": "videos that are encoded are kept; the same command goes on with the others",
+    "train": "what was learnt up to the last check (--check-every) is kept; the same command goes on from it",
+    "evaluate": "heads and tokens are as they were; the same command judges from the start",
+    "reproduce": "token stores that are whole are kept; the same command runs the rows from the start",
+    "replay": "there is no run yet; the same command replays from the start",
+    "report": "the run is as it was; the same command writes its page",
+    "verify": "the store is as it was; the same command reads it from the start",
+    "tabletop-render": "what is rendered is kept; the same command goes on with the rest",
+    "tabletop-heads": "films, tokens and training up to the last check are kept; the same command goes on",
+}
+"""What is kept when a command is interrupted, and what the same command then does; of others, see above."""
+
+_LIBRARIES = ("av.", "cv2", "huggingface_hub.", "rosbags.", "safetensors", "yaml.")
+"""Whose errors tell of files, by the beginnings of their modules' names."""
+
+
 def main() -> None:
-    """Run a `step-ros` command; `step-ros --help` lists them."""
+    """Run a `step-ros` command; `step-ros --help` lists them.
+
+    What goes wrong with files, options and devices is told in a sentence; of what should never go wrong there
+    is a trace, as of all errors where Python runs in its development mode (`python -X dev`).
+    """
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", "140")  # a file or a pipe has no width, and tables need some
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands(sys.argv[1:]),
@@ -75,9 +100,34 @@ def main() -> None:
             description="Train, evaluate, replay and watch heads of the step_ros perception node.",
             sort_subcommands=False,
         )
+        sys.stdout.flush()
+    except KeyboardInterrupt as interruption:
+        _say(f"\nstep-ros {name}: interrupted; {AFTER_AN_INTERRUPTION.get(name, STARTS_AGAIN)}")
+        raise SystemExit(130) from interruption
     except Exception as error:
-        if not type(error).__module__.startswith("step_ros."):
+        if sys.flags.dev_mode or not _can_be_told(error):
             raise
-        # The package's own errors say in full what was found and what to do: a trace would only hide that.
-        Console(stderr=True).print(f"{type(error).__name__}: {error}", markup=False, highlight=False)
+        _say(f"step-ros {name}: {_sentence(error)}")
+        if isinstance(error, OSError):  # of standard output, which is tried once more at the end
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from error
+
+
+def _can_be_told(error: Exception) -> bool:
+    """Whether the error's words are for the user: a trace would only hide what was found and what to do."""
+    return isinstance(error, (OSError, ValueError, RuntimeError, MemoryError)) or type(
+        error
+    ).__module__.startswith(("step_ros.", *_LIBRARIES))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory ({error})" if str(error) else "there is not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
+from step_ros.cli.output_files import check_outputs
+
 if TYPE_CHECKING:
     from step_ros.benchmark.results import Results
 
@@ -28,20 +30,17 @@ def benchmark(
         engine: what runs the backbones: auto, tensorrt, inductor, openvino, onnxruntime or eager.
         limit: seconds after which no further case is begun; the least important are left out, and named.
     """
-    from step_ros.backbones import EngineError
     from step_ros.benchmark.session import run_preset
 
+    check_outputs(json_file)
     console = Console()
-    try:
-        results = run_preset(
-            preset, limit_seconds=limit, engine=engine, report=lambda line: console.print(line, style="dim")
-        )
-        _print(console, results)
-        if json_file is not None:
-            gpu = results.machine.get("gpu", "cpu").lower().replace(" ", "-")
-            results.save(Path(str(json_file).replace("{gpu}", gpu)))
-    except (EngineError, ValueError, OSError) as error:
-        raise SystemExit(f"step-ros benchmark: {error}") from error
+    results = run_preset(
+        preset, limit_seconds=limit, engine=engine, report=lambda line: console.print(line, style="dim")
+    )
+    _print(console, results)
+    if json_file is not None:
+        gpu = results.machine.get("gpu", "cpu").lower().replace(" ", "-")
+        results.save(Path(str(json_file).replace("{gpu}", gpu)))
 
 
 def _print(console: Console, results: Results) -> None:

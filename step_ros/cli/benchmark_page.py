@@ -18,14 +18,11 @@ def benchmark_page(results: Path, page: Path = Path("docs/performance.md")) -> N
     from step_ros.benchmark.results import Results
     from step_ros.paper.clip_counts import clip_counts, counts_table, draw_counts
 
-    try:
-        run = Results.load(results)
-        counts = clip_counts(run)
-        written = update_page(page, run, {"paper": counts_table(counts)})
-        if counts:
-            written.append(page.with_suffix("") / "flops.png")
-            draw_counts(counts, written[-1])
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"step-ros benchmark-page: {error}") from error
+    run = Results.load(results)
+    counts = clip_counts(run)
+    written = update_page(page, run, {"paper": counts_table(counts)})
+    if counts:
+        written.append(page.with_suffix("") / "flops.png")
+        draw_counts(counts, written[-1])
     for path in written:
         Console().print(f"{path}", highlight=False)

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from step_ros.atomic_files import write_text
+from step_ros.cli.output_files import check_outputs, write_outputs
 
 
 def evaluate(
@@ -50,6 +50,7 @@ def evaluate(
     )
     from step_ros.training.store import open_store
 
+    check_outputs(json_file, csv_file, markdown_file)
     console = Console()
     found = judge_heads(
         *(open_store(store), heads, split, hold_out),
@@ -63,16 +64,15 @@ def evaluate(
         if classes:
             console.print(terminal_table(class_rows(judgement.report), title=task))
         console.print(verdict_text(task, found.verdicts[task]))
-    if json_file is not None:
-        content = {
-            task: {**judgement.to_json(), "verdict": [finding.to_json() for finding in found.verdicts[task]]}
-            for task, judgement in found.judgements.items()
-        }
-        write_text(json_file, json.dumps(content, indent=2) + "\n")
-    if csv_file is not None:
-        write_text(csv_file, csv_table(rows))
-    if markdown_file is not None:
-        parts = [markdown_table(rows)]
-        for task, judgement in found.judgements.items():
-            parts += [f"## {task}\n", markdown_table(class_rows(judgement.report))]
-        write_text(markdown_file, "\n".join(parts))
+    content = {
+        task: {**judgement.to_json(), "verdict": [finding.to_json() for finding in found.verdicts[task]]}
+        for task, judgement in found.judgements.items()
+    }
+    parts = [markdown_table(rows)]
+    for task, judgement in found.judgements.items():
+        parts += [f"## {task}\n", markdown_table(class_rows(judgement.report))]
+    write_outputs(
+        (json_file, json.dumps(content, indent=2) + "\n"),
+        (csv_file, csv_table(rows)),
+        (markdown_file, "\n".join(parts)),
+    )

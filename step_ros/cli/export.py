@@ -20,20 +20,14 @@ def export(backbone: str, out: Path) -> None:
     """
     from step_ros.backbones import EngineError
     from step_ros.backbones.export import export_onnx, export_tensorrt
-    from step_ros.extras import MissingPackageError
     from step_ros.peft.adapter_folder import load_backbone
 
     console = Console(soft_wrap=True, highlight=False)
     onnx = out / "backbone.onnx"
+    loaded = load_backbone(backbone)
+    out.mkdir(parents=True, exist_ok=True)
+    console.print(f"{onnx}: {export_onnx(loaded.encoder, onnx)}")
     try:
-        loaded = load_backbone(backbone)
-        out.mkdir(parents=True, exist_ok=True)
-        console.print(f"{onnx}: {export_onnx(loaded.encoder, onnx)}")
-        try:
-            console.print("{}: {}".format(*export_tensorrt(loaded, out)))
-        except EngineError as error:
-            console.print(f"no TensorRT engine: {error}")
-    except (EngineError, MissingPackageError, OSError) as error:
-        raise SystemExit(f"step-ros export: {error}") from error
-    except RuntimeError as error:  # of the backbone's files, or of an exporter
-        raise SystemExit(f"step-ros export: {backbone} cannot be exported: {error}") from error
+        console.print("{}: {}".format(*export_tensorrt(loaded, out)))
+    except EngineError as error:
+        console.print(f"no TensorRT engine: {error}")

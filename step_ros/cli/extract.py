@@ -60,6 +60,7 @@ def extract(
     from step_ros.backbones import select_engine
     from step_ros.frames import ClipSpec
     from step_ros.peft.adapter_folder import load_backbone
+    from step_ros.processor import choose_device
     from step_ros.training.datasets import ClipsError, read_dataset
     from step_ros.training.extract import ExtractOptions, FrameEncoder, estimate_bytes
     from step_ros.training.extract import extract as extract_tokens
@@ -67,12 +68,13 @@ def extract(
     from step_ros.training.store import ClipSampling, GridSampling
 
     console = get_console()  # the one that progress is shown on, so that warnings stand above it
-    clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
+    chosen = choose_device(device)
     sampling = ClipSampling(frames, trim) if window is None else GridSampling(ClipSpec(frames, window))
     if window is not None and trim:
         raise ClipsError("--trim cuts clips, but with --window whole videos are encoded; give one of them")
     options = ExtractOptions(sampling, views, mirror, "uint8" if pixels else dtype, batch_size)
-    loaded = load_backbone(backbone, device=device)
+    clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
+    loaded = load_backbone(backbone, device=chosen)
     encoder: FrameEncoder = RawPatches(loaded.encoder) if pixels else loaded
     _check(console, clip_set, window)
     _describe(console, clip_set, estimate_bytes(clip_set, encoder.identity, options))

@@ -40,15 +40,13 @@ def listen(
     from rich.console import Console
 
     from step_ros.cli.warnings_shown import warnings_shown
+    from step_ros.extras import ros_needed
 
-    try:
+    with ros_needed():
         from step_ros.ros.listen import listen_until_stopped
         from step_ros.ros.live_run import ListenOptions
-        from step_ros.runs.writers.optional import optional_writers
-    except ImportError as error:
-        raise SystemExit(
-            f"step-ros listen: there is no {error.name}; source a ROS 2 installation first"
-        ) from error
+    from step_ros.runs.writers.optional import optional_writers
+
     also = optional_writers(video, rerun)
     with warnings_shown(Console(stderr=True)):
         options = ListenOptions(truth, truth_csv, images)

@@ -68,12 +68,8 @@ def replay(
         node_options: the node's parameters.
     """
     console = Console(stderr=True)
-    try:
-        with warnings_shown(console):
-            _replay(console, bag, out, image_topics, (truth, truth_csv), rate, (video, rerun), node_options)
-    except (OSError, ValueError, RuntimeError) as error:
-        # What bags, models, truth and parameter files that cannot be used raise.
-        raise SystemExit(f"step-ros replay: {error}") from error
+    with warnings_shown(console):
+        _replay(console, bag, out, image_topics, (truth, truth_csv), rate, (video, rerun), node_options)
 
 
 def _replay(
@@ -87,18 +83,21 @@ def _replay(
     node_options: NodeOptions,
 ) -> None:
     from step_ros.runs.metrics_table import metrics_table
+    from step_ros.runs.recorder import not_written
     from step_ros.runs.replay import choose_image_topics
     from step_ros.runs.replay_run import TruthSource, replay_to_run
     from step_ros.runs.settings import read_settings
     from step_ros.runs.writers.optional import optional_writers
 
-    if rate < 0:
+    if not rate >= 0:
         raise ValueError(f"--rate must not be negative, got {rate}")
     changes = {name: value for name, value in vars(node_options).items() if name != "params_file"}
     settings = read_settings(node_options.params_file, **changes)
     topics = choose_image_topics(bag, image_topics, settings)
     console.print(f"loading {', '.join(settings.models)}", highlight=False)
     perceiver = settings.load()
+    also = optional_writers(*video_and_rerun)
+    missing: list[Path] = []
     for topic in topics:
         part = topic.camera or topic.name.strip("/").replace("/", "_")
         folder = out / part if topic.camera or len(topics) > 1 else out
@@ -106,11 +105,14 @@ def _replay(
             metrics = replay_to_run(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),
                 rate=rate,
-                also=optional_writers(*video_and_rerun),
+                also=also,
                 on_update=lambda replay, update: progress.show(replay),  # noqa: B023  # only in this turn
             )
             progress.finish()
         Console().print(metrics_table(metrics), f"{folder}", highlight=False)
+        missing += [folder / name for name in not_written(also, folder)]
+    if missing:
+        raise OSError(f"the run is whole, but for {', '.join(map(str, missing))}, which could not be written")
 
 
 class ReplayProgress:

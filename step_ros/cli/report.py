@@ -31,15 +31,12 @@ def report(
     from step_ros.report.report import write_report
 
     console = Console(stderr=True)
-    try:
-        with warnings_shown(console), Progress(console=console) as progress:
-            bar = progress.add_task("", total=1.0)
-            path = write_report(
-                run,
-                bag=bag,
-                pairs=pairs,
-                on_progress=lambda what, share: progress.update(bar, description=what, completed=share),
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SystemExit(f"step-ros report: {error}") from error
+    with warnings_shown(console), Progress(console=console) as progress:
+        bar = progress.add_task("", total=1.0)
+        path = write_report(
+            run,
+            bag=bag,
+            pairs=pairs,
+            on_progress=lambda what, share: progress.update(bar, description=what, completed=share),
+        )
     Console().print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False)

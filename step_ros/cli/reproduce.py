@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.console import Console
 
-from step_ros.atomic_files import write_text
+from step_ros.cli.output_files import check_outputs, write_outputs
 from step_ros.training.fit_options import FitOptions
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def reproduce(
     """
     from step_ros.paper.published import published_tables
 
+    check_outputs(json_file, markdown_file, figure)
     console = Console()
     published = published_tables()
     if list_tables or not table:
@@ -104,6 +105,8 @@ def reproduce(
 
     if table not in ROWS:
         raise ClipsError(f"there is no {table!r} to run; known are {', '.join((*ROWS, *COSTS))}")
+    if seeds < 1:
+        raise ClipsError(f"--seeds must be at least 1, got {seeds}")
     unknown = [row for row in rows if row not in ROWS[table]]
     if unknown:
         raise ClipsError(f"{table} has no row {', '.join(unknown)}; it has {', '.join(ROWS[table])}")
@@ -141,10 +144,10 @@ def reproduce(
             console.print(terminal_table(lines, title=f"Class by class: {name}"))
             parts += [markdown_table(lines)]
         everything[name] = {"task": chosen, "rows": [result.to_json() for result in results]}
-    if json_file is not None:
-        write_text(json_file, json.dumps(everything, indent=1) + "\n")
-    if markdown_file is not None:
-        write_text(markdown_file, "\n".join(parts))
+    write_outputs(
+        (json_file, json.dumps(everything, indent=1) + "\n"),
+        (markdown_file, "\n".join(parts)),
+    )
 
 
 def list_all(console: Console, published: dict[str, PublishedTable]) -> None:
@@ -174,12 +177,13 @@ def _extracted(
 ) -> TokenStore:
     from step_ros.backbones import select_engine
     from step_ros.peft.adapter_folder import load_backbone
+    from step_ros.processor import choose_device
     from step_ros.training.datasets import DATASETS, read_dataset
     from step_ros.training.extract import extract
     from step_ros.training.raw_patches import RawPatches
 
     clip_set = read_dataset(path, name if name in DATASETS else "auto")
-    loaded = load_backbone(backbone, device=device)
+    loaded = load_backbone(backbone, device=choose_device(device))
     if options.dtype == "uint8":
         return extract(clip_set, RawPatches(loaded.encoder), options, out)
     loaded.engine = select_engine(loaded.encoder)

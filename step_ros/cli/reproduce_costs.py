@@ -9,12 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from step_ros.atomic_files import write_text
 from step_ros.benchmark.models import BACKBONES
+from step_ros.cli.output_files import write_outputs
 from step_ros.paper.published import PublishedTable
 from step_ros.paper.several_tasks import MethodCost, count, measure
 from step_ros.paper.several_tasks_figure import MOST_TASKS, draw_figure
 from step_ros.peft import AdapterError
+from step_ros.processor import choose_device
 from step_ros.scores.tables import markdown_table, terminal_table
 
 _THREE_TASKS = 3
@@ -61,25 +62,26 @@ def show_costs(
 
     if size not in BACKBONES:
         raise AdapterError(f"there is no backbone {size!r}; there are {', '.join(BACKBONES)}")
+    choose_device(device)
     costs = measure(size, frames, device=device, report=report) if timed else count(size, frames)
     rows = table5_rows(costs, about) if table == "table5" else figure4_rows(costs)
     title = "Several tasks: accuracy as published" if table == "table5" else "GFLOPs of a clip, by tasks"
     console.print(terminal_table(rows, title=f"{title}; {size}, {frames} frames"))
     console.print(_NOTE)
+    content = {
+        "backbone": size,
+        "frames": frames,
+        "device": device,
+        "methods": [asdict(c) for c in costs],
+    }
+    write_outputs(
+        (json_file, json.dumps(content, indent=1) + "\n"),
+        (markdown_file, markdown_table(rows) + f"\n{_NOTE}\n"),
+    )
     if table == "figure4":
         path = figure or Path("figure4.png")
         draw_figure(costs, path)
         console.print(f"{path}", highlight=False)
-    if json_file is not None:
-        content = {
-            "backbone": size,
-            "frames": frames,
-            "device": device,
-            "methods": [asdict(c) for c in costs],
-        }
-        write_text(json_file, json.dumps(content, indent=1) + "\n")
-    if markdown_file is not None:
-        write_text(markdown_file, markdown_table(rows) + f"\n{_NOTE}\n")
 
 
 def table5_rows(costs: Sequence[MethodCost], about: PublishedTable) -> list[list[str]]:

@@ -16,6 +16,7 @@ def tabletop_heads(
     steps: int = 1500,
     workers: int = 2,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> None:
     """Render films of the tabletop, encode them, train three heads on them, and judge these on other looks.
 
@@ -29,12 +30,13 @@ def tabletop_heads(
         steps: of the training.
         workers: processes that render.
         seed: of everything random.
+        overwrite: train anew where there are heads already.
     """
     import torch
 
     from step_ros.backbones import Backbone, select_engine
     from step_ros.frames import ClipSpec
-    from step_ros.paper.trained_heads import train_heads
+    from step_ros.paper.trained_heads import train_heads, trained_already
     from step_ros.tabletop.dataset import render_films
     from step_ros.training.datasets import read_dataset
     from step_ros.training.extract import ExtractOptions, extract
@@ -61,5 +63,9 @@ def tabletop_heads(
     backbone.engine = select_engine(backbone.encoder)
     windows = ExtractOptions(GridSampling(ClipSpec(num_frames=16, window_seconds=1.5)))
     store = extract(read_dataset(films), backbone, windows, out / "store")
-    train_heads(store, (), out / "heads", options)
+    there = trained_already(out / "heads", [*store.tasks])
+    if overwrite or len(there) < len(store.tasks):
+        train_heads(store, (), out / "heads", options, overwrite=overwrite)
+    else:
+        print(f"the heads in {out / 'heads'} are judged as they are; --overwrite trains them anew")
     evaluate(out / "store", out / "heads", json_file=out / "results.json", classes=True)

@@ -20,6 +20,7 @@ def train_command(defaults: FitOptions) -> Callable[..., None]:
         tasks: tuple[str, ...] = (),
         backbone: str | None = None,
         config: Path | None = None,
+        overwrite: bool = False,
         options: Annotated[FitOptions, tyro.conf.arg(name="")] = defaults,
     ) -> None:
         """Fit one head a task on the tokens of a store.
@@ -33,12 +34,13 @@ def train_command(defaults: FitOptions) -> Callable[..., None]:
             backbone: folder or hub name of the backbone to adapt to the tasks, with --adapter.kind and a
                 store of pixels; it goes to OUT/backbone.
             config: YAML of options, for those that the command line does not name.
+            overwrite: replace heads that are in `out` already.
             options: how.
         """
         from step_ros.paper.trained_heads import train_heads
         from step_ros.training.store import open_store
 
-        train_heads(open_store(store), tasks, out, options, backbone)
+        train_heads(open_store(store), tasks, out, options, backbone, overwrite=overwrite)
 
     return train
 

@@ -16,10 +16,8 @@ def watch(node: Annotated[str, tyro.conf.Positional] = "/perception", seconds: f
         node: full name of the node.
         seconds: how long to watch; 0 is until Ctrl-C.
     """
-    try:
+    from step_ros.extras import ros_needed
+
+    with ros_needed():
         from step_ros.ros.watch import watch as watch_node
-    except ImportError as error:
-        raise SystemExit(
-            f"step-ros watch: there is no {error.name}; source a ROS 2 installation first"
-        ) from error
     raise SystemExit(watch_node(node, seconds))

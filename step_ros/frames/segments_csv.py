@@ -17,6 +17,8 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from step_ros.frames.plain_text import unprintable
+
 FIXED_COLUMNS = ("video", "start", "end", "split")
 """The columns that are no task."""
 
@@ -83,6 +85,10 @@ def read_segments_csv(path: Path) -> SegmentsCsv:
             rows.append(SegmentRow(reader.line_num, dict(zip(columns, padded, strict=False))))
     except csv.Error as error:
         raise SegmentsCsvError(f"{path}:{reader.line_num}: no csv: {error}") from error
+    for row in rows:
+        for column, cell in row.cells.items():
+            if wrong := unprintable(cell) or unprintable(column):
+                raise SegmentsCsvError(f"{path}:{row.line}: {column!r} is {cell!r}, which holds {wrong}")
     _without_an_index(path, columns, rows, notes)
     if delimiter != ",":
         for row in rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -91,10 +90,11 @@ def heads_below(folder: Path) -> dict[str, Head]:
 
     Raises:
         JudgeError: there are none.
+        HeadError: one cannot be read.
     """
     found = {}
     for config in sorted(folder.glob("*/config.json")):
-        if (config.parent / "model.safetensors").exists() and "labels" in json.loads(config.read_text()):
+        if config.parent.name != BACKBONE_FOLDER and (config.parent / "model.safetensors").exists():
             head = Head.from_pretrained(config.parent)
             found[head.config.task] = head
     if not found:

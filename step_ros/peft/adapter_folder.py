@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from step_ros.atomic_files import new_files
 from step_ros.backbones import Backbone, BackboneError, BackboneIdentity, Encoder
 from step_ros.backbones.finite_weights import not_finite
-from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
+from step_ros.backbones.model_file import ModelFileError, read_json
+from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder, model_source
 from step_ros.backbones.safetensors_header import SafetensorsHeaderError, read_header
 from step_ros.backbones.vision_tower import quiet_transformers
 from step_ros.peft.adapted_tower import AdaptedTower
@@ -51,11 +52,10 @@ def save_adapted(adapted: AdaptedTower, base: Backbone, folder: Path, *, source:
             content = base.preprocess.to_json()
             (draft / _PREPROCESSOR).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         return load_backbone(folder, device=base.device)
-    where = Path(source).expanduser()
     content = {
         "model_type": MODEL_TYPE,
         "adapter": adapted.config.to_json(),
-        "base": str(where.resolve()) if where.is_dir() else str(source),
+        "base": model_source(source),
         "base_identity": asdict(base.identity),
     }
     weights = {
@@ -92,10 +92,10 @@ def load_backbone(
     try:
         patterns = (_CONFIG, _PREPROCESSOR, _WEIGHTS, "model.safetensors.index.json", "model-*.safetensors")
         folder = model_folder(name_or_folder, files=patterns, local_files_only=local_files_only)
-        content = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        content = read_json(folder / _CONFIG)
     except ModelFolderError as error:
         raise BackboneError(f"backbone: {error}") from error
-    except (OSError, ValueError):  # what is wrong with it, the plain backbone says
+    except ModelFileError:  # what is wrong with it, the plain backbone says
         content = None
     if not isinstance(content, Mapping) or content.get("model_type") != MODEL_TYPE:
         return Backbone.from_pretrained(name_or_folder, device=device, local_files_only=local_files_only)
@@ -110,7 +110,10 @@ def load_backbone(
         )
     adapted = AdaptedTower(base.tower, config, base.image_size, adapters)
     _load_weights(adapted, folder / _WEIGHTS)
-    return Backbone(Encoder.of(adapted.tower, base.preprocess, id=display_name(name_or_folder))).to(device)
+    names = {"id": display_name(name_or_folder), "source": model_source(name_or_folder)}
+    backbone = Backbone(Encoder.of(adapted.tower, base.preprocess, **names))
+    backbone.check_tokens(config.num_frames if config.sees_time else 1)
+    return backbone.to(device)
 
 
 def _read(path: Path, content: Mapping[str, Any]) -> tuple[AdapterConfig, str, BackboneIdentity]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from step_ros.backbones import select_engine
+from step_ros.backbones import BackboneError, select_engine
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.perceiver import Perceiver
 from step_ros.probes import Head, HeadError
 from step_ros.probes.streaming.heads import DEFAULT_MEMORY_LIMIT_MB
+from step_ros.processor import choose_device
 from step_ros.shared_files import shared_folder
 
 BACKBONE_FOLDER = "backbone"
 """A backbone in a folder of this name, beside its heads' folders, is found by itself."""
 
+_GIVE_ONE = "Give its folder: backbone:=FOLDER to the node, --backbone FOLDER to `step-ros replay`"
 
 ALL_TASKS = "all"
 """As the only one of the tasks asked for: whatever there is a head for."""
@@ -36,9 +39,8 @@ def load_perceiver(
 
     Args:
         heads: folders, names of bundled heads (``tabletop/object``), or names on the Hugging Face hub.
-        backbone: likewise; None takes the folder ``backbone`` beside the first head's folder, or else what
-            that head's config names. Of a head that is in a folder here, that is not fetched from the hub:
-            it must be in the hub's cache, or be given.
+        backbone: likewise; None takes what `backbone_of` finds for the first head. Of a head that is in a
+            folder here, that is not fetched from the hub: it must be in the hub's cache, or be given.
         device: a torch device, or ``auto``: the first GPU where there is one, else the CPU.
         engine: what runs the backbone, see `select_engine`; ``auto`` is the fastest whose tokens are right.
         max_held: see `TokenWindow`.
@@ -58,7 +60,12 @@ def load_perceiver(
     found = find_model(backbone) if backbone else backbone_of(first, next(iter(loaded.values())))
     # What a head's config names, nobody has asked for: it is taken from this machine, not from the network.
     unasked = not backbone and isinstance(first, Path)
-    shared = load_backbone(found, device=chosen, local_files_only=unasked)
+    try:
+        shared = load_backbone(found, device=chosen, local_files_only=unasked)
+    except BackboneError as error:
+        if backbone or isinstance(found, Path):
+            raise
+        raise BackboneError(_not_to_be_had(next(iter(loaded.values())), error)) from error
     perceiver = Perceiver(
         shared, loaded, max_held=max_held, heads_mode=heads_mode, heads_memory_mb=heads_memory_mb
     )
@@ -121,25 +128,38 @@ def bundled_models() -> Path:
 
 
 def backbone_of(source: str | Path, head: Head) -> str | Path:
-    """Where the backbone of a head is: beside the head's folder, or wherever its config says."""
-    beside = Path(source).resolve().parent / BACKBONE_FOLDER
-    if isinstance(source, Path) and beside.is_dir():
-        return beside
-    return find_model(head.config.backbone.id)
+    """Where the backbone of a head is.
 
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the first GPU where there is one, else the CPU.
+    It is looked for in the folder ``backbone`` beside the head's – first beside the link, if it is one –,
+    then where it was when the head was trained, then among the bundled models; else it is the hub's business.
 
     Raises:
-        ValueError: torch knows no such device, or it is not on this machine.
+        BackboneError: it was in a folder, and is in none of these.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"device {name!r} cannot be used ({reason}); give auto, cpu or cuda:0") from error
-    return device
+    known = head.config.backbone
+    was_folder = os.path.isabs(known.source)
+    folders = [Path(known.source)] if was_folder else []
+    if isinstance(source, Path):
+        places = (Path(os.path.abspath(source)), source.resolve())
+        folders = [*(place.parent / BACKBONE_FOLDER for place in places), *folders]
+    for folder in folders:
+        if folder.is_dir():
+            return folder
+    found = find_model(known.source if known.source and not was_folder else known.id)
+    if was_folder and not isinstance(found, Path):
+        raise BackboneError(
+            f"head {head.config.task!r} was trained on the backbone in {known.source}, which is not there. "
+            f"{_GIVE_ONE}, or put it into {folders[0]}"
+        )
+    return found
+
+
+def _not_to_be_had(head: Head, error: BackboneError) -> str:
+    """What to say of a head whose backbone is neither a folder nor to be had of the hub."""
+    known = head.config.backbone
+    if known.source:
+        return f"head {head.config.task!r} was trained on a backbone of the Hugging Face hub: {error}"
+    return (
+        f"head {head.config.task!r} was trained on the backbone {known}, and does not know where that is. "
+        f"{_GIVE_ONE}; if it is one of the Hugging Face hub, `hf download {known.id}` fetches it"
+    )

@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from step_ros.atomic_files import new_files
+from step_ros.backbones.finite_weights import not_finite
 from step_ros.backbones.identity import BackboneIdentity
+from step_ros.backbones.model_file import ModelFileError, read_json
 from step_ros.backbones.model_folder import ModelFolderError, model_folder
 from step_ros.backbones.size_check import WEIGHTS_FILE
 from step_ros.probes.attentive import AttentiveProbe
@@ -28,6 +30,9 @@ from step_ros.probes.step_options import StepOptions
 from step_ros.probes.weights_file import read_weights
 
 CONFIG_FILE = "config.json"
+
+_MAX_TOKEN_VALUES = 2**26
+"""Of a window: 64 frames of a ViT-L have a quarter."""
 
 
 class Head(nn.Module, PyTorchModelHubMixin):
@@ -146,10 +151,40 @@ class Head(nn.Module, PyTorchModelHubMixin):
             head = cls(config)
         expected = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
         head.load_state_dict(read_weights(folder / WEIGHTS_FILE, expected), assign=True)
-        return head.to(device).eval()
+        head.eval()
+        if not head.gives_numbers():
+            raise HeadError(
+                f"{folder / WEIGHTS_FILE} gives no probabilities, of whatever tokens: its values are too "
+                "large; fetch or save it again"
+            )
+        return head.to(device)
+
+    @torch.no_grad()
+    def gives_numbers(self) -> bool:
+        """Whether made-up tokens have probabilities: finite weights may be so large that no tokens have."""
+        places = self.pooling.num_tokens
+        if isinstance(self.probe, (StepProbe, LinearProbe, AttentiveProbe, SelfAttentionProbe)):
+            places = min(places, 4)  # they take as many as there are
+        frames, dim = self.probe.num_frames, self.probe.dim
+        if frames * places * dim > _MAX_TOKEN_VALUES:
+            raise HeadError(
+                f"head {self.config.task!r} sees {frames} frames of {places:,} tokens with {dim} channels: "
+                "more than any backbone gives"
+            )
+        tokens = torch.randn(1, frames, places, dim, generator=torch.Generator().manual_seed(0))
+        logits = self.probe(self.normalization(tokens.to(self.device, self.dtype)))
+        return bool(torch.isfinite(torch.softmax(logits / self.config.temperature, dim=-1)).all())
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Write model.safetensors (always float32), README.md where there is none, and config.json."""
+        """Write model.safetensors (always float32), README.md where there is none, and config.json.
+
+        Raises:
+            HeadError: a value is not finite.
+        """
+        if broken := not_finite(self.state_dict().items()):
+            raise HeadError(
+                f"head {self.config.task!r} is not saved: it holds values that are not finite, in {broken[0]}"
+            )
         text = json.dumps(self.config.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         weights = {
             name: tensor.detach().to("cpu", torch.float32).contiguous()
@@ -202,11 +237,9 @@ def _read_config(path: Path) -> HeadConfig:
         HeadError: the file is missing, is not JSON, or makes no sense; the message names it.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HeadError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise HeadError(f"{path} is not JSON ({error}); fetch or save it again") from error
+        content = read_json(path)
+    except ModelFileError as error:
+        raise HeadError(str(error)) from error
     try:
         return HeadConfig.from_json(content)
     except HeadError as error:

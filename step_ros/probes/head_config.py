@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from step_ros.backbones.identity import BackboneIdentity
 from step_ros.bounded_text import bounded
 from step_ros.frames.clip import ClipSpec
+from step_ros.frames.plain_text import unprintable
 from step_ros.probes.kinds import NORMALIZATIONS, PROBE_KINDS
 from step_ros.probes.step_options import StepOptions
 from step_ros.probes.token_pooling import TokenPooling, patch_grid
@@ -17,6 +19,7 @@ from step_ros.probes.token_pooling import TokenPooling, patch_grid
 # Far above any real head; they keep a broken config from asking for sizes that overflow.
 _MAX_DIM = 65_536
 _MAX_FRAMES = 4_096
+_MAX_PATCHES = 2**20
 
 _MAX_LABEL = 1_000
 """Characters of a label, which goes out with every update."""
@@ -133,15 +136,18 @@ class HeadConfig:
                 raise HeadError(
                     f"labels must have at most {_MAX_LABEL} characters, got {bounded(label, 40)!r}"
                 )
+            if wrong := unprintable(label):
+                raise HeadError(f"the label {label!r} holds {wrong}; labels are plain text")
         if len(self.labels) < 2:
             raise HeadError(f"a head needs at least 2 labels, got {list(self.labels)}")
-        repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})
+        known = set(self.labels)
+        repeated = sorted(label for label, count in Counter(self.labels).items() if count > 1)
         if repeated:
-            raise HeadError(f"labels must be unique, got twice: {', '.join(repeated)}")
+            raise HeadError(f"labels must be unique, got twice: {_some(repeated)}")
         paired: set[str] = set()
         for pair in self.symmetric_pairs:
             for label in pair:
-                if label not in self.labels:
+                if label not in known:
                     raise HeadError(
                         f"symmetric pair {pair} names {label!r}, which is not a label of this head"
                     )
@@ -150,9 +156,9 @@ class HeadConfig:
                         f"{label!r} is in more than one place of symmetric_pairs; pairs are disjoint"
                     )
                 paired.add(label)
-        if self.idle_label is not None and self.idle_label not in self.labels:
+        if self.idle_label is not None and self.idle_label not in known:
             raise HeadError(
-                f"idle_label {self.idle_label!r} is not a label of this head: {list(self.labels)}"
+                f"idle_label {self.idle_label!r} is not a label of this head: {_some(self.labels)}"
             )
 
     def token_pooling(self) -> TokenPooling:
@@ -219,12 +225,14 @@ def _check_identity(identity: BackboneIdentity) -> None:
         raise HeadError(f"backbone.image_size must be [height, width], got {list(identity.image_size)}")
     for size in identity.image_size:
         _check_count("backbone.image_size", size, _MAX_DIM)
-    _check_count("backbone.num_patches", identity.num_patches, _MAX_DIM**2)
+    _check_count("backbone.num_patches", identity.num_patches, _MAX_PATCHES)
     _check_count("backbone.dim", identity.dim, _MAX_DIM)
     if not isinstance(identity.sha256, str) or not _SHA256.match(identity.sha256):
         raise HeadError(f"backbone.sha256 must be 64 hexadecimal digits, got {identity.sha256!r}")
     if not isinstance(identity.preprocess, str):
         raise HeadError(f"backbone.preprocess must be a string, got {identity.preprocess!r}")
+    if not isinstance(identity.source, str) or unprintable(identity.source):
+        raise HeadError(f"backbone.source must be a folder or a hub name, got {identity.source!r}")
 
 
 def _as_mapping(where: str, content: object) -> Mapping[str, Any]:
@@ -242,6 +250,10 @@ def _as_pair(pair: Sequence[str]) -> tuple[str, str]:
     if not isinstance(pair, (list, tuple)) or len(pair) != 2:
         raise HeadError(f"a symmetric pair must be two labels, got {pair!r}")
     return pair[0], pair[1]
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:

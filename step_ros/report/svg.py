@@ -37,6 +37,7 @@ _VARIABLES = {
 # Any: later versions of matplotlib type every key, earlier ones have no types.
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: searchable, readable aloud, in the page's font
+    "text.parse_math": False,  # a label is no formula, however many dollars are in it
     "svg.hashsalt": "step_ros",  # the same figure is the same file
     "font.size": 10,
     "axes.edgecolor": LINE,

@@ -54,6 +54,12 @@ ARGUMENTS = (
         "or names on the Hugging Face hub. Empty: as params_file says.",
     ),
     LaunchArgument(
+        "backbone",
+        "",
+        "The backbone that all heads were trained on: a folder, or a name on the Hugging Face hub. Empty: as "
+        "params_file says, by default the folder 'backbone' beside the first head.",
+    ),
+    LaunchArgument(
         "cameras",
         "",
         "Names of several cameras, separated by commas, such as '[front, wrist]'. Each has arguments of its "
@@ -138,7 +144,7 @@ def node_launch(given: Mapping[str, str]) -> NodeLaunch:
     parameters: dict[str, str | bool | list[str]] = {
         name: values[name] == "true" for name in ("use_sim_time", "autostart")
     }
-    for name in EACH_CAMERA:
+    for name in (*EACH_CAMERA, "backbone"):
         if values[name]:
             parameters[name] = values[name]
     for name in ("models", "cameras"):

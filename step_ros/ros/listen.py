@@ -17,7 +17,7 @@ from step_ros.ros.processes.environment import process_environment
 from step_ros.ros.processes.stop_signals import Stopped, StopSignals
 from step_ros.ros.watch import Dashboard
 from step_ros.runs.metrics_table import metrics_table
-from step_ros.runs.recorder import MakeWriter
+from step_ros.runs.recorder import MakeWriter, not_written
 
 
 def listen_until_stopped(
@@ -71,6 +71,10 @@ def listen_until_stopped(
         finally:
             signals.running()
             rclpy.try_shutdown()
+    missing = False
     for folder, metrics in found.items():
         Console().print(metrics_table(metrics), f"{folder}", highlight=False)
-    return 0
+        if names := not_written(also, folder):
+            print(f"step-ros listen: not written to {folder}: {', '.join(names)}", file=sys.stderr)
+            missing = True
+    return int(missing)

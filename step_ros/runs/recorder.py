@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -51,6 +51,50 @@ MakeWriter = Callable[[Path, Run], RunWriter]
 NOTHING_ELSE: Mapping[str, MakeWriter] = MappingProxyType({})
 
 
+class _ByProduct:
+    """A further file, whose failure is told and keeps nothing of the run from being written.
+
+    Args:
+        path: of the file; it is gone if it could not be written to its end.
+        writer: what writes it.
+    """
+
+    def __init__(self, path: Path, writer: RunWriter) -> None:
+        self._path = path
+        self._writer = writer
+        self._failed = False
+
+    def add(self, moment: Moment) -> None:
+        if not self._failed:
+            try:
+                self._writer.add(moment)
+            except Exception as error:  # encoders and disks raise what they like
+                self._fail(error)
+
+    def __enter__(self) -> _ByProduct:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            self._writer.__exit__(kind, error, trace)
+        except Exception as failure:
+            self._fail(failure)
+        if self._failed:
+            with suppress(OSError):
+                self._path.unlink()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failed:
+            _log.warning("%s cannot be written: %s; the run goes on without it", self._path, error)
+        self._failed = True
+
+
+def not_written(also: Mapping[str, MakeWriter], out: Path) -> list[str]:
+    """The further files of a run that could not be written, or had nothing to show; its warnings say why."""
+    return [name for name in also if not (out / name).exists()]
+
+
 class RunRecorder(ExitStack):
     """Keeps a run in a folder: the node's topics, all probabilities, a csv, scores; run.json comes last.
 
@@ -79,7 +123,7 @@ class RunRecorder(ExitStack):
         self._node = node
         self._start_ns = start_ns
         self._also = also
-        self._writers: list[RunWriter] = []
+        self._writers: list[_ByProduct] = []
 
     def add(self, moment: Moment) -> None:
         """Take the next moment."""
@@ -104,7 +148,10 @@ class RunRecorder(ExitStack):
             bag = prediction_bag(self._out / PREDICTIONS_BAG, self._node, self.run.tasks, self._start_ns)
             self._add_to_bag = enter(bag)
             self._lines = enter(enter(new_file(self._out / PREDICTIONS_JSONL)).open("w", encoding="utf-8"))
-            self._writers = [enter(make(self._out / name, self.run)) for name, make in self._also.items()]
+            for name, make in self._also.items():
+                path = self._out / name
+                path.unlink(missing_ok=True)
+                self._writers.append(enter(_ByProduct(path, make(path, self.run))))
         except BaseException:
             self.close()
             raise

@@ -214,15 +214,21 @@ def read_run(folder: Path) -> Run:
     try:
         content = json.loads((folder / RUN).read_text(encoding="utf-8"))
         lines = (folder / PREDICTIONS_JSONL).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
+        if content.pop("format", None) != FORMAT:
+            raise RunError(
+                f"{folder} is of another version, this one reads the format {FORMAT}; make the run again"
+            )
+        return _read_run(content, lines)
+    except RunError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{folder} is not the folder of a finished run ({error}); "
             f"make one: step-ros replay BAG --out {folder}"
         ) from error
-    if content.pop("format", None) != FORMAT:
-        raise RunError(
-            f"{folder} is of another version, this one reads the format {FORMAT}; make the run again"
-        )
+
+
+def _read_run(content: dict[str, Any], lines: list[str]) -> Run:
     tasks = {
         name: RunTask(
             tuple(task.pop("labels")), tuple((a, b) for a, b in task.pop("symmetric_pairs")), **task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
@@ -13,6 +14,10 @@ from step_ros.scores.classes import ClassReport
 from step_ros.scores.clips import ClipScores
 from step_ros.scores.score import NOTHING, percent, score_rows
 from step_ros.scores.verdict import Finding, Gravity
+
+_BEGINS_FORMULA = frozenset("=+-@\t\r")
+_NUMBER = re.compile(r"[-+]?[0-9.]*(e[-+]?[0-9]+)?")
+"""A number, or the dash that stands for none."""
 
 
 def metrics_rows(results: Mapping[str, ClipScores]) -> list[list[str]]:
@@ -60,7 +65,17 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def csv_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as csv, with line feeds; quoted where need be."""
+    """Rows as csv, with line feeds; quoted where need be, see `harmless`."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(map(harmless, row) for row in rows)
     return text.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """A cell that a spreadsheet shows and does not run: an apostrophe goes before what it took for a formula.
+
+    Example:
+        >>> harmless("=HYPERLINK(A1)"), harmless("-1.5"), harmless("open")
+        ("'=HYPERLINK(A1)", '-1.5', 'open')
+    """
+    return f"'{cell}" if cell[:1] in _BEGINS_FORMULA and not _NUMBER.fullmatch(cell) else cell

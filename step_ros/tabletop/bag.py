@@ -46,8 +46,11 @@ def write_scene_bag(
         The scene, with its ground truth.
 
     Raises:
+        ValueError: `seconds` is not above 0.
         rosbags.rosbag2.WriterError: `path` exists.
     """
+    if not seconds > 0:
+        raise ValueError(f"seconds must be above 0, got {seconds:g}")
     rng = np.random.default_rng([seed, 99])
     scene = Scene(rng, seconds, num_objects=3, pace=pace)
     appearance = Appearance(rng, split, shadows=1.0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,11 +64,13 @@ def render_films(
         Path of `clips.csv`.
 
     Raises:
-        ValueError: unknown split.
+        ValueError: unknown split, or a number of films below 0.
     """
     for split in scenes:
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
+        if scenes[split] < 0:
+            raise ValueError(f"there are to be {scenes[split]} films of {split}; expected 0 or more")
     (root / "videos").mkdir(parents=True, exist_ok=True)
     requests = [
         WorldRequest(root, split, index, seed, seconds)
@@ -150,8 +153,11 @@ def _still(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
 def _in_parallel(
     render: Callable[[WorldRequest], Result], requests: list[WorldRequest], workers: int, what: str
 ) -> Iterator[Result]:
+    # Ctrl-C is for this process, which ends the others: they inherit that it is kept from them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # A fresh interpreter a worker: an OpenGL context does not survive a fork.
     with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=200) as pool:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         yield from track(pool.imap(render, requests), what, total=len(requests))
 
 

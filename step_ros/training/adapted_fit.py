@@ -24,7 +24,7 @@ from step_ros.training.class_names import NameReaders, merge_text_side, put_text
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.heads import TaskHeads, new_heads
 from step_ros.training.lesson import Fitted, Lesson
-from step_ros.training.loop import train
+from step_ros.training.loop import DivergedError, train
 from step_ros.training.optimizers import parameter_groups
 from step_ros.training.raw_patches import RawPatches, WindowEncoder
 from step_ros.training.store import TokenStore
@@ -77,7 +77,10 @@ def fit_adapted(
         head.config = replace(head.config, backbone=backbone.identity)
         calibrate(head, lesson, tokens_of, options)
     return Fitted(
-        heads, lesson.split, state.step, state.curve, backbone, options.precision, adapter_parameters=trained
+        *(heads, lesson.split, state.step, state.curve, backbone),
+        diverged_at=state.diverged_at,
+        precision=options.precision,
+        adapter_parameters=trained,
     )
 
 
@@ -165,7 +168,11 @@ def train_alone(
     tokens_of = read_windows(lesson.store, base.to(options.device), keep_bytes=KEPT_BYTES)
     folder = None if checkpoints is None else checkpoints / HEADS_ALONE
     unseen = replace(lesson, validation=[])
-    train(TaskHeads(heads), unseen, tokens_of, alone, checkpoints=folder, console=console)
+    state = train(TaskHeads(heads), unseen, tokens_of, alone, checkpoints=folder, console=console)
+    if state.diverged_at is not None:
+        raise DivergedError(
+            f"the heads alone diverged at step {state.diverged_at}; train with a smaller --learning-rate"
+        )
 
 
 def save_and_reload(

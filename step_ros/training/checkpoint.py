@@ -52,7 +52,7 @@ class Checkpoint:
             return
         tensors = {"rng.torch": torch.get_rng_state(), "rng.batches": self._generator.get_state()}
         for name, module in self._modules.items():
-            tensors.update({f"module.{name}.{key}": t for key, t in _trained_state(module).items()})
+            tensors.update({f"module.{name}.{key}": t for key, t in trained_state(module).items()})
         for index, state in self._optimizer.state_dict()["state"].items():
             tensors.update({f"optimizer.{index}.{key}": torch.as_tensor(t) for key, t in state.items()})
         tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
@@ -89,6 +89,17 @@ class Checkpoint:
         return int(metadata["step"]), json.loads(metadata["notes"])
 
 
+def tasks_under_way(folder: Path) -> list[str]:
+    """The tasks of the training that has left its checkpoint in a folder; none if there is none."""
+    for path in (folder / FILE, folder / HEADS_ALONE / FILE):
+        try:
+            with safe_open(path, framework="pt") as file:
+                return [*json.loads(file.metadata()["about"])["tasks"]]
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            continue
+    return []
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Delete the checkpoints of a training that is done, and whose heads are on the disk."""
     remove_drafts(folder)
@@ -96,7 +107,7 @@ def remove_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder / HEADS_ALONE, ignore_errors=True)
 
 
-def _trained_state(module: nn.Module) -> dict[str, Tensor]:
+def trained_state(module: nn.Module) -> dict[str, Tensor]:
     """A module's state but for frozen weights, which a training that goes on has already."""
     frozen = {name for name, p in module.named_parameters(remove_duplicate=False) if not p.requires_grad}
     return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}

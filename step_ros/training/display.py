@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +13,8 @@ from torch import Tensor
 
 from step_ros.extras import optional_package
 from step_ros.training.fit_options import FitOptions
+
+_log = logging.getLogger(__name__)
 
 
 class Display:
@@ -43,7 +47,8 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
         if self._writer is not None:
-            self._writer.close()
+            with suppress(Exception):
+                self._writer.close()
 
     def show_step(self, step: int, losses: Mapping[str, Tensor]) -> None:
         """Losses by task, now and then: reading them waits for a GPU."""
@@ -54,8 +59,13 @@ class Display:
     def show_check(self, values: Mapping[str, float], tasks: Iterable[str]) -> None:
         """A point of the curve, see `TrainingState`."""
         if self._writer is not None:
-            for name in values.keys() - {"step"}:
-                self._writer.add_scalar(name.replace(" ", "/", 1), values[name], int(values["step"]))
+            try:
+                for name in values.keys() - {"step"}:
+                    self._writer.add_scalar(name.replace(" ", "/", 1), values[name], int(values["step"]))
+                self._writer.flush()
+            except Exception as error:  # curves are looked at; a training is not lost for them
+                _log.warning("no more curves for TensorBoard: %s", error)
+                self._writer = None
         parts = []
         for task in tasks:
             accuracy = values.get(f"{task} validation accuracy")

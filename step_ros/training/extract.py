@@ -86,18 +86,17 @@ class ExtractOptions:
     """Frames that the backbone encodes at once."""
 
     def __post_init__(self) -> None:
-        if self.views < 1:
-            raise ValueError(f"views must be at least 1, got {self.views}")
+        for name in ("views", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.dtype not in DTYPES:
             raise ValueError(f"unknown dtype {self.dtype!r}; known are {', '.join(DTYPES)}")
 
     def header(self, backbone: BackboneIdentity) -> dict[str, Any]:
         """What tokens depend on: a store is resumed only if this is the same."""
-        header: dict[str, Any] = {
-            "format": FORMAT,
-            "backbone": asdict(backbone),
-            **self.sampling.header(),
-        }
+        about = asdict(backbone)
+        del about["source"]  # which may be moved
+        header: dict[str, Any] = {"format": FORMAT, "backbone": about, **self.sampling.header()}
         if self.views > 1:
             header |= {"views": self.views, "mirror": self.mirror}
         if self.dtype != "float16":
@@ -173,6 +172,7 @@ def _extract(clip_set: ClipSet, backbone: FrameEncoder, options: ExtractOptions,
         out,
         {
             **header,
+            "backbone": asdict(backbone.identity),
             "clip": asdict(window),
             "tasks": {name: asdict(task) for name, task in clip_set.tasks.items()},
             "clips": [asdict(clip) for clip in stored],

@@ -15,7 +15,7 @@ from step_ros.peft import ADAPTERS, Adapter, AdapterError
 from step_ros.peft.adapter_config import check_kind
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.probes import Head
-from step_ros.processor import multiplies_bfloat16
+from step_ros.processor import choose_device, multiplies_bfloat16
 from step_ros.training.adapted_fit import fit_adapted
 from step_ros.training.calibration import calibrate
 from step_ros.training.class_names import NameReaders, check_text_side
@@ -61,11 +61,14 @@ def fit(
     Raises:
         TokenStoreError: the store lacks a task.
         SplitError: there are no clips to train on.
+        ValueError: the device is none of this machine's.
+        DivergedError: weights or losses became infinite or NaN, and no state before that is known.
         AdapterError: there is no such adapter, or store, backbone, adapter and memory do not fit each other.
     """
     if options.adapter.kind:
         check_kind(options.adapter.kind, adapters)
     check_text_side(options.adapter, name_readers)
+    choose_device(options.device)
     torch.manual_seed(options.seed)
     console = console or Console()
     if options.precision == "auto" and options.probe != "moments":
@@ -106,7 +109,11 @@ def fit_heads(
         fitted = Fitted(heads, lesson.split, 0, backbone=backbone, precision="float32", held_out=held_out)
     else:
         state = train(TaskHeads(heads), lesson, tokens_of, options, checkpoints=checkpoints, console=console)
-        fitted = Fitted(heads, lesson.split, state.step, state.curve, backbone, options.precision)
+        fitted = Fitted(
+            *(heads, lesson.split, state.step, state.curve, backbone),
+            diverged_at=state.diverged_at,
+            precision=options.precision,
+        )
     for head in heads.values():
         calibrate(head.to(options.device).eval(), lesson, tokens_of, options)
     return fitted
@@ -133,7 +140,7 @@ def load_unchanged(
         )
     backbone = load_backbone(source, adapters=adapters)
     stored, own = store.backbone, RawPatches(backbone.encoder).identity
-    if replace(own, id="", sha256="") != replace(stored, id="", sha256=""):
+    if not replace(own, sha256="").same_tokens(replace(stored, sha256="")):
         raise AdapterError(f"{store.root} holds pixels for {stored}; {own} sees others, extract them for it")
     return backbone
 

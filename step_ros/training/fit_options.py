@@ -100,7 +100,7 @@ class FitOptions:
         for name in ("start", "tensorboard"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
-        for name in ("steps", "batch_size", "check_every"):
+        for name in ("steps", "batch_size", "check_every", "num_heads", "token_pooling"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.examples_per_class is not None and self.examples_per_class < 1:

@@ -11,7 +11,7 @@ from step_ros.backbones import Backbone
 from step_ros.probes import Head
 from step_ros.scores.verdict import Judged
 from step_ros.training.fit_options import FitOptions
-from step_ros.training.splits import Split, split_clips, untrained_classes, with_few_examples
+from step_ros.training.splits import Split, SplitError, split_clips, untrained_classes, with_few_examples
 from step_ros.training.store import TokenStore
 from step_ros.training.windows import DIRECTION, Teaching, Window, with_built_in
 
@@ -47,6 +47,8 @@ class Fitted:
     accuracy."""
     backbone: Backbone | None = None
     """What makes tokens of the store's pixels, adapted or as it was; None where the store holds tokens."""
+    diverged_at: int | None = None
+    """The step at which the training went astray, after those whose heads are kept; None if it did not."""
     precision: str = ""
     """What the probes were computed in."""
     held_out: dict[str, Judged] = field(default_factory=dict)
@@ -77,4 +79,9 @@ def prepare_lesson(store: TokenStore, tasks: Sequence[str], options: FitOptions,
         lag_seconds=options.lag_seconds,
     )
     training = store.training_windows(split.of("train"), teaching)
+    if not training:
+        raise SplitError(
+            f"{store.root} has nothing to train on: none of its training clips is as long as a window "
+            f"({store.clip.window_seconds:g} s), or none has a label of {', '.join(tasks)}"
+        )
     return Lesson(store, teaching, split, training, store.clip_windows(split.validation))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from step_ros.backbones.finite_weights import not_finite
 from step_ros.training.batches import Batch, Batches
-from step_ros.training.checkpoint import Checkpoint
+from step_ros.training.checkpoint import Checkpoint, trained_state
 from step_ros.training.display import Display
 from step_ros.training.fit_options import FitOptions
 from step_ros.training.heads import TaskHeads
@@ -22,6 +25,12 @@ from step_ros.training.lesson import Lesson
 from step_ros.training.optimizers import make_optimizer
 from step_ros.training.processes import join_processes
 from step_ros.training.window_tokens import WindowTokens, window_logits
+
+_log = logging.getLogger(__name__)
+
+
+class DivergedError(RuntimeError):
+    """A training ended in what is no number; the message says when, and what is kept."""
 
 
 @dataclass
@@ -37,6 +46,8 @@ class TrainingState:
     curve: list[dict[str, float]] = field(default_factory=list)
     """At each check: step, and of each task its training loss and, with validation windows, their loss and
     accuracy."""
+    diverged_at: int | None = None
+    """The check at which there were no numbers any more: `step` is the one before, whose weights are kept."""
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -63,7 +74,12 @@ def train(
     checkpoints: Path | None,
     console: Console,
 ) -> TrainingState:
-    """Train heads in place; what the folder `checkpoints` has of this very training is gone on from."""
+    """Train heads in place; what the folder `checkpoints` has of this very training is gone on from.
+
+    Raises:
+        DivergedError: weights or losses became infinite or NaN before there was a check at which they were
+            numbers.
+    """
     processes = join_processes(options.device)
     heads.to(processes.device)
     # Frozen weights are shared: they are the same in both.
@@ -78,9 +94,11 @@ def train(
     modules = {"heads": heads, "best": best}
     checkpoint = Checkpoint(checkpoints, about, modules, optimizer, batches.generator)
     step, notes = checkpoint.load()
+    good_step = step
     state = TrainingState(step, **notes)
     if step:
         console.print(f"going on from step {step}")
+    good = _kept(heads) if step else {}
     model, optimizer = processes.prepare(heads, optimizer)
     with Display(options, console, step=step, hidden=processes.process_index > 0) as display:
         while state.step < options.steps and not state.stopped(options):
@@ -99,14 +117,41 @@ def train(
                     values |= validation_values(heads, lesson, heads.read_by_each(tokens_of))
                     if state.improves(sum(values[f"{task} validation loss"] for task in losses)):
                         best.load_state_dict(heads.state_dict())
+                if not _numbers(heads, values):
+                    state.diverged_at = state.step
+                    break
+                good, good_step = _kept(heads), state.step
                 state.curve.append(values)
                 display.show_check(values, losses)
                 checkpoint.save(state.step, state.notes)
+    if state.diverged_at is not None:
+        if not good:
+            raise DivergedError(
+                f"the training diverged: at step {state.step} weights or losses are infinite or no numbers; "
+                "nothing is kept; train again with a smaller --learning-rate"
+            )
+        heads.load_state_dict({**heads.state_dict(), **good})
+        state.step = good_step
+        _log.warning(
+            "the training diverged: at step %d weights or losses are infinite or no numbers; what was learnt "
+            "up to step %d is kept. Train again with a smaller --learning-rate",
+            *(state.diverged_at, state.step),
+        )
     if state.stopped(options):
         console.print(f"stopped: no better for {state.stale} checks")
     if options.patience and lesson.validation:
         heads.load_state_dict(best.state_dict())
     return state
+
+
+def _kept(heads: TaskHeads) -> dict[str, Tensor]:
+    """What is trained, as it is now."""
+    return {name: tensor.detach().clone() for name, tensor in trained_state(heads).items()}
+
+
+def _numbers(heads: TaskHeads, values: Mapping[str, float]) -> bool:
+    """Whether all of a check is numbers; of several processes, all have the same weights."""
+    return all(map(math.isfinite, values.values())) and not not_finite(trained_state(heads).items())
 
 
 def losses_of(model: nn.Module, batch: Batch, options: FitOptions) -> dict[str, Tensor]:

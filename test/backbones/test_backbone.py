@@ -218,9 +218,18 @@ def test_weights_that_are_no_numbers_are_named(vit_folder: Path, value: float) -
         Backbone.from_pretrained(vit_folder)
 
 
-def test_large_weights_are_numbers_too(vit_folder: Path) -> None:
-    change_biases(vit_folder, lambda biases: biases.fill_(3e38))  # their sum is none
-    Backbone.from_pretrained(vit_folder)
+def test_weights_of_which_nothing_has_finite_tokens_are_refused(vit_folder: Path) -> None:
+    change_biases(vit_folder, lambda biases: biases.fill_(3e38))
+    with pytest.raises(BackboneError, match="not finite, even of a grey picture: its weights are too large"):
+        Backbone.from_pretrained(vit_folder)
+
+
+def test_no_file_is_opened_that_a_config_or_another_file_leads_to(vit_folder: Path, tmp_path: Path) -> None:
+    expected = Backbone.from_pretrained(vit_folder).identity
+    (vit_folder / "adapter_config.json").write_text('{"base_model_name_or_path": "/nowhere"}')
+    kernel = {"_attn_implementation": "somebody/kernels", "configuration_files": ["config.9.9.9.json"]}
+    edit_json(vit_folder / "config.json", **kernel, quantization_config={"quant_method": "awq"})
+    assert Backbone.from_pretrained(vit_folder).identity.same_tokens(expected)
 
 
 def test_only_safetensors_are_read(vit_folder: Path) -> None:

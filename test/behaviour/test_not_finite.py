@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,13 @@ from ..sure_models import make_head
 from ..tiny_models import overflow_in_white, save_vit
 
 GREY, WHITE = 128, 255
+
+
+def rewrite(model: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change a model's weights in its folder."""
+    weights = load_file(model / "model.safetensors")
+    change(weights)
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
 
 
 def listen(graph: Any, tasks: tuple[str, ...]) -> dict[str, list[Any]]:
@@ -73,14 +82,17 @@ def test_a_backbone_that_overflows_gives_no_label_until_images_are_darker(graph:
 
 
 def test_a_head_that_overflows_is_named_and_replaced_while_another_goes_on(
-    graph: Any, models: Any, tmp_path: Path
+    graph: Any, tmp_path: Path
 ) -> None:
-    good, bad = models.heads, tmp_path / "object"
-    make_head(bad, "object", good[1].parent / "backbone", seed=2)
-    weights = load_file(bad / "model.safetensors")
-    weights["probe.out_proj.weight"] *= 1e10
-    weights["probe.classifier.weight"][:2] = 3e38 * torch.tensor([[1.0], [-1.0]])
-    save_file(weights, bad / "model.safetensors", metadata={"format": "pt"})
+    """A head that overflows on the backbone's large tokens alone: of others it gives probabilities."""
+    backbone = save_vit(tmp_path / "backbone")
+    rewrite(backbone, lambda weights: weights["layernorm.weight"].mul_(1e4))
+    good = [make_head(tmp_path / task, task, backbone, seed=2) for task in ("atomic_action", "object")]
+    bad = make_head(tmp_path / "bad" / "object", "object", backbone, seed=2)
+    config = json.loads((bad / "config.json").read_text())
+    config["probe"]["normalization"] = "none"
+    (bad / "config.json").write_text(json.dumps(config))
+    rewrite(bad, lambda weights: weights["probe.classifier.weight"].mul_(1e37))
     graph.film()
     heard = listen(graph, ("atomic_action", "object"))
     graph.start_ready_node(f"model_roots:=[{good[0].parent}, {tmp_path}]", models=good)

@@ -51,10 +51,18 @@ def test_the_same_whoever_wrote_it(content: bytes, tmp_path: Path) -> None:
     assert [row.cells for row in found.rows] == [{"start": "1", "verb": "open"}]
 
 
-def test_quotes_hold_commas_and_line_ends(tmp_path: Path) -> None:
-    found = read(tmp_path, 'video,verb\n"tues, day.mp4","open\nwide"\nb,shut\n')
-    assert [(row.line, row.cells["verb"]) for row in found.rows] == [(3, "open\nwide"), (4, "shut")]
+def test_quotes_hold_commas(tmp_path: Path) -> None:
+    found = read(tmp_path, 'video,verb\n"tues, day.mp4","open, wide"\nb,shut\n')
+    assert [(row.line, row.cells["verb"]) for row in found.rows] == [(2, "open, wide"), (3, "shut")]
     assert found.rows[0].cells["video"] == "tues, day.mp4"
+
+
+@pytest.mark.parametrize(
+    "label", ["open\nwide", "open\twide", "open\0wide", "\x1b[31mopen", "open\u202eediw"]
+)
+def test_a_label_that_is_no_plain_text_is_named_with_its_line(label: str, tmp_path: Path) -> None:
+    with pytest.raises(SegmentsCsvError, match=r":[34]: .*(U\+000A|U\+0009|U\+0000|U\+001B|U\+202E|NUL)"):
+        read(tmp_path, f'video,verb\na,shut\nb,"{label}"\n')
 
 
 @pytest.mark.parametrize("content", ["", "# only words\n"])

@@ -155,7 +155,7 @@ def test_pip_alone_is_enough_for_what_the_readme_says_of_it(environment: Path, t
 def test_a_package_of_an_extra_is_named(environment: Path, tmp_path: Path) -> None:
     done = run_in(environment, tmp_path, "step-ros", "tabletop-bag", "--out", "bag")
     assert done.returncode == 1
-    expected = "MissingPackageError: mujoco is not installed; pip install 'step_ros[tabletop]'"
+    expected = "step-ros tabletop-bag: mujoco is not installed; pip install 'step_ros[tabletop]'"
     assert done.stderr.strip() == expected
 
 

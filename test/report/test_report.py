@@ -52,6 +52,17 @@ def test_the_page_refers_to_nothing_outside_itself(page: Path) -> None:
     assert not re.search(r"url\((?!#)|@import|fetch\(|XMLHttpRequest", html)
 
 
+def test_labels_are_no_formulas_and_no_html(run: Path, tmp_path: Path) -> None:
+    """Dollars, braces, backslashes and tags, as labels have them, stand on the page as they are."""
+    label = "$\\frac{left$ <b>&"
+    shutil.copytree(run, tmp_path / "run")
+    for name in ("run.json", "metrics.json"):
+        path = tmp_path / "run" / name
+        path.write_text(path.read_text().replace('"left"', json.dumps(label)))
+    html = write_report(tmp_path / "run").read_text()
+    assert label in unescape(html) and "<b>&" not in html
+
+
 @pytest.mark.parametrize(
     "section",
     ["timeline", "scores", "confusion", "pairs", "paper", "classes", "reliability", "latency", "attention",

@@ -30,16 +30,6 @@ from step_ros.runs.writers.video import RunVideo
 CAMERA = "/camera/image_raw/compressed"
 
 
-@pytest.fixture(scope="session")
-def settings(models: dict[str, Path]) -> ReplaySettings:
-    return read_settings(models=[str(folder) for folder in models.values()], engine="eager", device="cpu")
-
-
-@pytest.fixture(scope="session")
-def perceiver(settings: ReplaySettings) -> Perceiver:
-    return settings.load()
-
-
 @pytest.fixture
 def run(recording: Path, perceiver: Perceiver, settings: ReplaySettings, tmp_path: Path) -> Path:
     replay_to_run(

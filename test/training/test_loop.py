@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
+from torch import Tensor
 
-from step_ros.training.checkpoint import Checkpoint, remove_checkpoints
+from step_ros.backbones.finite_weights import not_finite
+from step_ros.training import loop
+from step_ros.training.checkpoint import Checkpoint, remove_checkpoints, tasks_under_way
 from step_ros.training.fit import fit
 from step_ros.training.fit_options import OPTIMIZERS, FitOptions
-from step_ros.training.loop import warm_up_and_cosine
+from step_ros.training.loop import DivergedError, losses_of, warm_up_and_cosine
 from step_ros.training.store import TokenStore
 
 QUIET = Console(quiet=True)
@@ -45,8 +49,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     found = fitted.heads["direction"].state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert [values["step"] for values in fitted.curve] == [2, 4, 6]
+    assert tasks_under_way(tmp_path) == ["direction"]  # until the heads are safe
     remove_checkpoints(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir()) and tasks_under_way(tmp_path) == []
 
 
 def test_a_training_that_was_killed_when_it_stopped_stays_stopped(
@@ -72,6 +77,30 @@ def test_a_training_that_was_killed_when_it_stopped_stays_stopped(
 def test_training_stops_when_validation_gets_no_better(clip_store: TokenStore) -> None:
     options = replace(FEW, steps=150, learning_rate=1.0, patience=2)
     assert fit(clip_store, ["direction"], options, console=QUIET).steps < options.steps
+
+
+def test_a_training_that_diverges_keeps_the_last_good_state(
+    clip_store: TokenStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A NaN comes into a gradient in the fifth step: the heads are those of the check before it."""
+    expected = fit(clip_store, ["direction"], replace(FEW, steps=6), console=QUIET)
+    kept = {}
+
+    def spoil(heads: dict[str, Tensor]) -> dict[str, Tensor]:
+        kept["calls"] = kept.get("calls", 0) + 1
+        return {task: loss * math.nan if kept["calls"] == 5 else loss for task, loss in heads.items()}
+
+    monkeypatch.setattr(loop, "losses_of", lambda *given: spoil(losses_of(*given)))
+    fitted = fit(clip_store, ["direction"], FEW, console=QUIET)
+    assert (fitted.steps, fitted.diverged_at) == (4, 6) and len(fitted.curve) == 2
+    assert fitted.curve == expected.curve[:2]
+    assert not not_finite(fitted.heads["direction"].state_dict().items())
+    assert "diverged: at step 6" in caplog.text and "up to step 4 is kept" in caplog.text
+
+
+def test_a_training_that_diverges_at_once_is_an_error(clip_store: TokenStore) -> None:
+    with pytest.raises(DivergedError, match="at step 2 .*smaller --learning-rate"):
+        fit(clip_store, ["direction"], replace(FEW, learning_rate=1e30), console=QUIET)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

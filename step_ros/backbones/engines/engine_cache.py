@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from step_ros.backbones.engines.engine import first_line
+from step_ros.user_cache import default_cache_folder, private_folder
 
 _log = logging.getLogger(__name__)
 
@@ -17,19 +18,11 @@ _MAGIC = b"step_ros engine 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
-def default_cache_folder() -> Path:
-    """``STEP_ROS_CACHE`` if it is set, else ``step_ros`` where the user's caches are (``~/.cache``)."""
-    chosen = os.environ.get("STEP_ROS_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    caches = os.environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path("~/.cache").expanduser()) / "step_ros"
-
-
 class EngineCache:
     """Keeps built engines by what they were built from. What goes wrong with it is a warning, never an error.
 
-    An entry is read back only if it is whole, byte by byte: runtimes trust what they are given.
+    An entry is read back only if it is whole, byte by byte, and nobody else can have put it there: runtimes
+    trust what they are given.
 
     Args:
         folder: where; it is made when something is stored.
@@ -46,8 +39,10 @@ class EngineCache:
     def load(self, built_from: Mapping[str, str]) -> bytes | None:
         """An engine that was stored, or None; a corrupt file is removed, with a warning."""
         path = self.path(built_from)
+        if not self.folder.exists():
+            return None
         try:
-            content = path.read_bytes()
+            content = (private_folder(self.folder) / path.name).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -65,7 +60,7 @@ class EngineCache:
         path = self.path(built_from)
         temporary: str | None = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self.folder)
             handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
             with os.fdopen(handle, "wb") as file:
                 file.write(_MAGIC + hashlib.sha256(engine).digest() + engine)
@@ -90,7 +85,7 @@ class EngineCache:
     def writable(self) -> bool:
         """Whether something can be kept."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self.folder)
             with tempfile.TemporaryFile(dir=self.folder):
                 return True
         except OSError:

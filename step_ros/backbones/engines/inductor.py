@@ -10,6 +10,7 @@ from step_ros.backbones.engines.engine import Engine, EngineError
 from step_ros.backbones.engines.fixed_size import FixedSizeTower
 from step_ros.backbones.engines.graphed_encoder import GraphedEncoder
 from step_ros.backbones.engines.joined_projections import join_projections
+from step_ros.user_cache import compile_privately
 
 
 class InductorEngine(Engine):
@@ -24,7 +25,7 @@ class InductorEngine(Engine):
         super().__init__(encoder, precision)
         module = FixedSizeTower(encoder, precision)
         join_projections(module.network)
-        self._compiled = torch.compile(module, fullgraph=True)
+        self._compiled = compile_privately(module, fullgraph=True)
         self._graphed = (
             GraphedEncoder(self._preprocess, lambda batch: self._compiled, self._device)
             if self._device.type == "cuda"

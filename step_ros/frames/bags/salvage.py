@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from lz4.frame import LZ4FrameDecompressor  # type: ignore[import-untyped]
+from step_ros.frames.bags.bounded_rosbags import HostileFileError, check_schema, unlz4, unzstd
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -59,13 +59,14 @@ def salvage_sqlite(path: Path) -> Iterator[SalvagedMessage]:
         try:
             # SQLite refuses a file shorter than its header says, except in this mode, made for recovery.
             database.execute("PRAGMA writable_schema=ON")
+            check_schema(database)
             rows = database.execute("SELECT id, name, type FROM topics")
             topics = {key: (name, msgtype) for key, name, msgtype in rows}
             rows = database.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
             for key, log_time_ns, data in rows:
                 if key in topics:
                     yield SalvagedMessage(*topics[key], log_time_ns, data)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, HostileFileError):
             return  # here begins what is missing
 
 
@@ -91,7 +92,7 @@ def _messages(
                 key, _, log_time_ns, _ = struct.unpack_from("<HIQQ", content)
                 if key in channels:
                     yield SalvagedMessage(*channels[key], log_time_ns, content[22:])
-        except (struct.error, UnicodeDecodeError, zstd.ZstdError, RuntimeError):
+        except (struct.error, UnicodeDecodeError, zstd.ZstdError, RuntimeError, HostileFileError):
             return  # not truncated but overwritten: nothing after it can be trusted
 
 
@@ -115,6 +116,7 @@ def _decompress(chunk: bytes) -> bytes:
         struct.error: The chunk's own header is cut.
         RuntimeError: Its compression is unknown, its checksum is wrong, or it is no LZ4.
         zstd.ZstdError: It is no Zstandard.
+        HostileFileError: It would become larger than any chunk.
     """
     size, checksum = struct.unpack_from("<QI", chunk, 16)
     compression, at = _string(chunk, 28)
@@ -123,9 +125,9 @@ def _decompress(chunk: bytes) -> bytes:
     if compression == "":
         records = packed
     elif compression == "zstd":
-        records = zstd.ZstdDecompressor().decompress(packed)
+        records = unzstd(packed, whole=False)
     elif compression == "lz4":
-        records = LZ4FrameDecompressor().decompress(packed)
+        records = unlz4(packed)
     else:
         raise RuntimeError(f"unknown compression {compression!r}")
     if len(records) == size and checksum and zlib.crc32(records) != checksum:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import Protocol
 
 from rosbags.rosbag2 import Reader
 
+from step_ros.frames.bags.bounded_rosbags import bound_rosbags, unzstd
 from step_ros.frames.bags.salvage import SalvagedMessage, salvage_mcap, salvage_sqlite
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+bound_rosbags()
 
 _log = logging.getLogger(__name__)
 
@@ -181,4 +178,4 @@ def _part_order(file: Path) -> tuple[str, int]:
 
 def _cdr(data: bytes) -> bytes:
     """Undo the compression of single messages, which only metadata.yaml tells of, and that may be lost."""
-    return zstd.decompress(data) if data.startswith(_ZSTD_MAGIC) else data
+    return unzstd(data) if data.startswith(_ZSTD_MAGIC) else data

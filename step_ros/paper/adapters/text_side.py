@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from step_ros.backbones import BackboneError
 from step_ros.backbones.model_folder import ModelFolderError, display_name, model_folder
-from step_ros.backbones.size_check import check_config, check_weights
 from step_ros.backbones.vision_tower import load_network, read_config
 from step_ros.peft.adapter_config import AdapterError
 
@@ -133,9 +132,7 @@ class ClipText:
                 raise BackboneError(
                     f"{self._name} is of type {config.get('model_type')!r}; names are read by a whole CLIP"
                 )
-            check_config(folder, config)
-            check_weights(folder, transformers.CLIPModel)
-            self._clip = load_network(transformers.CLIPModel, folder, {})
+            self._clip = load_network(transformers.CLIPModel, folder, config, {})
         except (ModelFolderError, BackboneError) as error:
             raise AdapterError(f"text side: {error}") from error
         # Without these transformers makes a tokenizer that knows no word, and says nothing.

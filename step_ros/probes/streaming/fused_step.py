@@ -31,6 +31,7 @@ from step_ros.probes.step import StepProbe
 from step_ros.probes.streaming import partial_attention
 from step_ros.probes.streaming.partial_attention import Part
 from step_ros.probes.streaming.stacked_weights import StackedWeights, attention_probe
+from step_ros.user_cache import compile_privately
 
 _log = logging.getLogger(__name__)
 
@@ -267,7 +268,11 @@ def _compiled(run: Callable[..., Any], device: torch.device) -> Callable[..., An
     """A chain of small operations as one kernel, on a GPU; as it is where there is no compiler for that."""
     if device.type != "cuda":
         return run
-    compiled = torch.compile(own_copy(run), fullgraph=True, dynamic=False)
+    try:
+        compiled = compile_privately(own_copy(run), fullgraph=True, dynamic=False)
+    except OSError as error:
+        _log.warning("%s is not compiled: %s", run.__name__.strip("_"), error)
+        return run
 
     def call(*given: Any) -> Any:
         nonlocal compiled

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from step_ros.atomic_files import new_file
 from step_ros.runs.run import Run
+from step_ros.scores.tables import harmless
 from step_ros.scores.timeline import UNLABELLED
 
 _COLUMNS = ("seconds", "stamp_ns", "task", "label", "confidence", "stable", "truth", "held", "compute_ms")
 
 
 def write_csv(run: Run, path: Path) -> None:
-    """Write all of a run's updates; a cell is empty where nobody knows."""
+    """Write all of a run's updates; a cell is empty where nobody knows, and labels are no formulas."""
     with new_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
@@ -33,10 +34,10 @@ def write_csv(run: Run, path: Path) -> None:
                         f"{(update.stamp_ns - run.span_ns[0]) / 1e9:.3f}",
                         update.stamp_ns,
                         task,
-                        answer.label,
+                        harmless(answer.label),
                         f"{answer.confidence:.4f}",
-                        stable,
-                        truth,
+                        harmless(stable),
+                        harmless(truth),
                         "" if update.held_positions is None else update.held_positions,
                         "" if update.compute_ns is None else f"{update.compute_ns / 1e6:.2f}",
                     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from step_ros.frames.plain_text import unprintable
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
 
 
@@ -49,7 +50,14 @@ class TaskLabels:
     """The label that means that nothing happens, if there is one."""
 
     def __post_init__(self) -> None:
-        """Take lists for tuples, as JSON and YAML give them."""
+        """Take lists for tuples, as JSON and YAML give them.
+
+        Raises:
+            ClipsError: a label is no plain text.
+        """
+        for label in self.labels:
+            if wrong := unprintable(label):
+                raise ClipsError(f"the label {label!r} holds {wrong}; labels are plain text")
         object.__setattr__(self, "symmetric_pairs", [(a, b) for a, b in self.symmetric_pairs])
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from step_ros.backbones.engines.engine_cache import EngineCache, default_cache_folder
+from step_ros.backbones.engines.engine_cache import EngineCache
 
 BUILT_FROM = {
     "weights": "ab" * 32,
@@ -94,9 +94,11 @@ def test_a_file_that_cannot_be_read_is_a_warning(tmp_path: Path, caplog: pytest.
     assert list(tmp_path.glob("*.part")) == []
 
 
-def test_the_folder_is_the_users_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("STEP_ROS_CACHE", raising=False)
-    assert default_cache_folder() == tmp_path / "step_ros"
-    monkeypatch.setenv("STEP_ROS_CACHE", str(tmp_path / "mine"))
-    assert default_cache_folder() == tmp_path / "mine"
+def test_a_folder_that_others_can_put_something_into_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = EngineCache(tmp_path / "cache")
+    cache.store(BUILT_FROM, b"engine")
+    cache.folder.chmod(0o777)
+    assert cache.load(BUILT_FROM) is None and not cache.writable()
+    assert "others may write to it" in warnings(caplog)[0]
