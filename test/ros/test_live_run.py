@@ -74,3 +74,16 @@ def test_a_node_that_is_not_there_is_named(graph: Any, tmp_path: Path) -> None:
     listener = graph.start("step_ros.cli", "listen", "/nobody", "--out", tmp_path, "--start-timeout", 2)
     assert graph.spin_until_exit(listener) == 1
     assert "/nobody was not ready after 2 s" in listener.output and "Traceback" not in listener.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_stopped_before_there_is_a_node_it_says_so(
+    graph: Any, tmp_path: Path, number: signal.Signals
+) -> None:
+    listener = graph.start("step_ros.cli", "listen", "/nobody", "--out", tmp_path)
+    graph.wait_for(lambda: "waiting for" in listener.output, "the listener")
+    listener.signal(number)
+    listener.signal(number)
+    assert graph.spin_until_exit(listener) == 130, listener.output
+    assert "Traceback" not in listener.output
+    assert not (tmp_path / "run.json").exists()
