@@ -107,7 +107,7 @@ def _replay(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),
                 rate=rate,
                 also=optional_writers(*video_and_rerun),
-                on_update=lambda replay, update: progress.show(replay),  # noqa: B023  # only in this turn
+                on_update=progress.show,
             )
             progress.finish()
         Console().print(metrics_table(metrics), f"{folder}", highlight=False)

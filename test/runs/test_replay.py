@@ -55,11 +55,11 @@ def test_says_what_the_perceiver_says_frame_by_frame(
     perceiver.reset()
     pushed = [p for p in map(perceiver.push, read_bag_frames(recording)) if p is not None]
     assert len(pushed) > 40
-    assert [u.perception.stamp_ns for u in replayed] == [p.stamp_ns for p in pushed]
-    assert [u.perception.window_start_ns for u in replayed] == [p.window_start_ns for p in pushed]
-    for update, perception in zip(replayed, pushed, strict=True):
+    assert [moment.update.stamp_ns for moment in replayed] == [p.stamp_ns for p in pushed]
+    assert [moment.update.window_start_ns for moment in replayed] == [p.window_start_ns for p in pushed]
+    for moment, perception in zip(replayed, pushed, strict=True):
         for task, prediction in perception.predictions.items():
-            ours = update.perception.predictions[task].probabilities
+            ours = moment.update.probabilities[task]
             np.testing.assert_allclose(ours, prediction.probabilities, atol=1e-4)
 
 
@@ -67,12 +67,12 @@ def test_frames_that_no_window_shows_need_not_be_decoded(
     recording: Path, perceiver: Perceiver, settings: ReplaySettings
 ) -> None:
     replay = Replay(recording, CAMERA, perceiver, settings)
-    updates = list(replay)
+    moments = list(replay)
     counts = replay.counts
     assert counts["received"] == 180
     assert counts["received"] == sum(count for name, count in counts.items() if name != "received")
     assert counts["encoded"] == 60
-    assert all(update.frame_id == "camera" for update in updates)
+    assert all(moment.frame_id == "camera" for moment in moments)
 
 
 def test_broken_images_are_counted_and_an_older_one_of_the_cell_is_shown(
@@ -83,7 +83,7 @@ def test_broken_images_are_counted_and_an_older_one_of_the_cell_is_shown(
     replayed = list(replay)
     perceiver.reset()
     pushed = [p for p in map(perceiver.push, read_bag_frames(broken)) if p is not None]
-    assert [u.perception.stamp_ns for u in replayed] == [p.stamp_ns for p in pushed]
+    assert [moment.update.stamp_ns for moment in replayed] == [p.stamp_ns for p in pushed]
     assert replay.counts["dropped.corrupt_compressed"] >= 1
 
 
@@ -99,7 +99,7 @@ def test_raw_images_in_either_storage(
     images = {"/camera/image_raw": "sensor_msgs/msg/Image"}
     raw = make_recording(tmp_path / "raw", images=images, storage=storage)
     labels = [
-        [u.perception.predictions["motion"].label for u in Replay(bag, topic, perceiver, settings)]
+        [m.update.probabilities["motion"].argmax() for m in Replay(bag, topic, perceiver, settings)]
         for bag, topic in ((raw, "/camera/image_raw"), (recording, CAMERA))
     ]
     assert labels[0] == labels[1]
