@@ -87,7 +87,7 @@ def _replay(
     node_options: NodeOptions,
 ) -> None:
     from step_ros.runs.metrics_table import metrics_table
-    from step_ros.runs.replay import choose_image_topics
+    from step_ros.runs.replay import choose_image_topics, run_folders
     from step_ros.runs.replay_run import TruthSource, replay_to_run
     from step_ros.runs.settings import read_settings
     from step_ros.runs.writers.optional import optional_writers
@@ -99,9 +99,7 @@ def _replay(
     topics = choose_image_topics(bag, image_topics, settings)
     console.print(f"loading {', '.join(settings.models)}", highlight=False)
     perceiver = settings.load()
-    for topic in topics:
-        part = topic.camera or topic.name.strip("/").replace("/", "_")
-        folder = out / part if topic.camera or len(topics) > 1 else out
+    for topic, folder in zip(topics, run_folders(topics, out), strict=True):
         with ReplayProgress(console, topic.name, topic.count) as progress:
             metrics = replay_to_run(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),

@@ -99,6 +99,16 @@ def choose_image_topics(bag: Path, wanted: Sequence[str], settings: ReplaySettin
     ]
 
 
+def run_folders(topics: Sequence[ImageTopic], out: Path) -> list[Path]:
+    """Where the run of each topic goes: `out`, or of several or named cameras a folder each below it."""
+    return [
+        out / (topic.camera or topic.name.strip("/").replace("/", "_"))
+        if topic.camera or len(topics) > 1
+        else out
+        for topic in topics
+    ]
+
+
 class Replay:
     """One recording's images through a perceiver, as what the node would have said at each moment.
 

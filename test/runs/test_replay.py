@@ -19,7 +19,7 @@ from step_ros.backbones.engines import EngineSelection
 from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.frames import BagError, read_bag_frames, read_video, typestore
 from step_ros.perception import Perceiver
-from step_ros.runs.replay import ImageTopic, Replay, choose_image_topic
+from step_ros.runs.replay import ImageTopic, Replay, choose_image_topic, run_folders
 from step_ros.runs.replay_run import TruthSource, replay_to_run
 from step_ros.runs.run import RunError, read_run
 from step_ros.runs.settings import ReplaySettings, SettingsError, read_settings
@@ -103,6 +103,14 @@ def test_raw_images_in_either_storage(
         for bag, topic in ((raw, "/camera/image_raw"), (recording, CAMERA))
     ]
     assert labels[0] == labels[1]
+
+
+def test_one_camera_has_the_folder_and_several_or_named_ones_have_their_own() -> None:
+    left, right = ImageTopic("/left/image", 1), ImageTopic("/right/image", 1)
+    out = Path("out")
+    assert run_folders([left], out) == [out]
+    assert run_folders([left, right], out) == [out / "left_image", out / "right_image"]
+    assert run_folders([ImageTopic("/left/image", 1, "wrist")], out) == [out / "wrist"]
 
 
 def test_writes_a_folder_that_reads_back(run: Path) -> None:
