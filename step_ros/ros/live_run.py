@@ -121,7 +121,9 @@ class LiveRun:
         self._also = also
         self._moments = Moments(self.run.tasks)
         self._images: deque[tuple[int, CompressedImage | Image]] = deque(maxlen=_IMAGES_KEPT)
-        self._span_ns: tuple[int, int] | None = None
+        self._span_ns: tuple[int, int] | None = None  # of the images
+        self._said_ns: tuple[int, int] | None = None  # of the windows
+        self._csv: dict[str, TruthTimeline] | None = None
         self._stack = ExitStack()
 
     def hear(self, heard: Heard) -> None:
@@ -144,15 +146,10 @@ class LiveRun:
             The metrics, as in metrics.json.
         """
         run, values = self.run, self._listener.values(self._camera)
-        stamps_ns = [update.stamp_ns for update in run.updates]
-        said = (stamps_ns[0] - run.clip.window_ns, stamps_ns[-1]) if stamps_ns else (0, 0)
-        run.span_ns = self._span_ns or said
+        run.span_ns = self._span_ns or self._said_ns or (0, 0)
         with WarningsOf(run.warnings):
-            if self._options.truth_csv is not None:
-                csv = read_truth_csv(self._options.truth_csv, run.span_ns[0], tuple(run.tasks))
-                run.truth = usable_truth(run, csv, required=True)
-            else:
-                run.truth = usable_truth(run, self._told())
+            known = self._known_truth(run.span_ns)
+            run.truth = usable_truth(run, known, required=self._options.truth_csv is not None)
         run.frames = frame_counts(values)
         run.facts = {
             "backbone": values.get("backbone", ""),
@@ -195,14 +192,25 @@ class LiveRun:
     def _keep(self, moment: Moment | None) -> None:
         if moment is None:
             return
-        if self._also:  # who draws the moment wants its image, and the truth as far as it is told
-            moment = replace(moment, frame=self._frame(moment.update.stamp_ns))
-            if self._options.truth_csv is None:
-                self.run.truth = self._told()
+        stamp_ns = moment.update.stamp_ns
+        first_ns = self._said_ns[0] if self._said_ns else stamp_ns - self.run.clip.window_ns
+        self._said_ns = (first_ns, stamp_ns)
+        if self._also:  # who draws the moment wants its image, and the truth as far as it is known
+            moment = replace(moment, frame=self._frame(stamp_ns))
+            waits_for_image = self._options.images and self._span_ns is None
+            self.run.truth = self._known_truth(None if waits_for_image else self._span_ns or self._said_ns)
         self._recorder.add(moment)
 
-    def _told(self) -> dict[str, TruthTimeline]:
-        """The truth that has been told by now."""
+    def _known_truth(self, span_ns: tuple[int, int] | None) -> dict[str, TruthTimeline]:
+        """What the csv says, or else what has been told by now.
+
+        Args:
+            span_ns: what the csv's seconds count from, and its end; None if that is not known yet.
+        """
+        if self._options.truth_csv is not None:
+            if self._csv is None and span_ns is not None:
+                self._csv = read_truth_csv(self._options.truth_csv, span_ns[0], tuple(self.run.tasks))
+            return self._csv or {}
         told = {task: TruthTimeline(self._listener.truth.get(task, ())) for task in self.run.tasks}
         return {task: truth for task, truth in told.items() if truth.changes}
 

@@ -62,6 +62,24 @@ def test_what_the_node_refuses_is_refused(tmp_path: Path, content: str, message:
         read_settings(every_node(tmp_path, content))
 
 
+def test_what_cannot_be_followed_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"mine.yaml: a replay cannot follow staleness.max_age: 0.2; "):
+        read_settings(every_node(tmp_path, "staleness: {max_age: 0.2}"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(f"staleness.max_age: {seconds}" for seconds in (0.0, 1.0, 30.0)),
+        "autostart: false, num_threads: 1, image_reliability: best_effort, watchdog.timeout: 1.0",
+        "image_queue_size: 1000, queue_size: 1, diagnostics: {period: 0.1, latency_warning: 50.0}",
+        "annotated_image: {max_rate: 1.0, max_width: 64, attention: object, jpeg_quality: 1}",
+    ],
+)
+def test_what_changes_no_label_is_taken(tmp_path: Path, content: str) -> None:
+    assert read_settings(every_node(tmp_path, content)) == read_settings()
+
+
 def test_a_misspelt_parameter_is_named_with_the_one_that_was_meant(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
