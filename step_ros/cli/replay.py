@@ -84,7 +84,7 @@ def _replay(
 ) -> None:
     from step_ros.runs.metrics_table import metrics_table
     from step_ros.runs.recorder import not_written
-    from step_ros.runs.replay import choose_image_topics
+    from step_ros.runs.replay import choose_image_topics, run_folders
     from step_ros.runs.replay_run import TruthSource, replay_to_run
     from step_ros.runs.settings import read_settings
     from step_ros.runs.writers.optional import optional_writers
@@ -98,15 +98,13 @@ def _replay(
     perceiver = settings.load()
     also = optional_writers(*video_and_rerun)
     missing: list[Path] = []
-    for topic in topics:
-        part = topic.camera or topic.name.strip("/").replace("/", "_")
-        folder = out / part if topic.camera or len(topics) > 1 else out
+    for topic, folder in zip(topics, run_folders(topics, out), strict=True):
         with ReplayProgress(console, topic.name, topic.count) as progress:
             metrics = replay_to_run(
                 *(bag, topic, perceiver, settings, TruthSource(*truth), folder),
                 rate=rate,
                 also=also,
-                on_update=lambda replay, update: progress.show(replay),  # noqa: B023  # only in this turn
+                on_update=progress.show,
             )
             progress.finish()
         Console().print(metrics_table(metrics), f"{folder}", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -51,3 +52,12 @@ def published_tables() -> dict[str, PublishedTable]:
         )
         for name, content in yaml.safe_load(text).items()
     }
+
+
+def overview(published: Mapping[str, PublishedTable]) -> list[list[str]]:
+    """Header and a row a table: what it shows, which data it needs, and which command runs it."""
+    rows = [["table", "what it shows", "data sets", "run by"]]
+    for name, about in published.items():
+        needs = ", ".join(f"--data {dataset}=FOLDER" for dataset in about.datasets)
+        rows.append([name, about.title, needs, f"step-ros reproduce {name}"])
+    return rows

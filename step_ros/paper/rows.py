@@ -68,6 +68,9 @@ ROWS: Mapping[str, tuple[str, ...]] = {
 }
 """The rows of each table that can be run; "peft" are all adapters beside probes, on a store of pixels."""
 
+COSTS = ("table5", "figure4")
+"""What is counted and timed instead, with no data."""
+
 
 @dataclass
 class RowResult:

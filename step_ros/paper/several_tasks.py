@@ -19,7 +19,7 @@ from step_ros.backbones.vision_tower import VisionTower, describe_tower
 from step_ros.benchmark.flops import count_flops
 from step_ros.benchmark.models import BACKBONES, NUM_CLASSES
 from step_ros.paper.adapters import ALL_ADAPTERS
-from step_ros.peft import AdaptedTower, AdapterConfig
+from step_ros.peft import AdaptedTower, AdapterConfig, AdapterError
 from step_ros.probes import StepProbe
 from step_ros.probes.linear import LinearProbe
 
@@ -89,7 +89,7 @@ def count(size: str = "vitb14", frames: int = 16) -> list[MethodCost]:
         frames: T.
 
     Raises:
-        ValueError: there is no such size.
+        AdapterError: there is no such size.
     """
     with torch.device("meta"):
         pixels = torch.empty(1, frames, 3, _IMAGE, _IMAGE)
@@ -117,7 +117,7 @@ def measure(
         report: is told what is under way.
 
     Raises:
-        ValueError: there is no such size.
+        AdapterError: there is no such size.
     """
     counted = count(size, frames)
     torch.manual_seed(0)
@@ -182,7 +182,7 @@ def _parts(
 
 def _tower(size: str) -> VisionTower:
     if size not in BACKBONES:
-        raise ValueError(f"there is no backbone {size!r}; there are {', '.join(BACKBONES)}")
+        raise AdapterError(f"there is no backbone {size!r}; there are {', '.join(BACKBONES)}")
     import transformers
 
     dim, layers, heads = BACKBONES[size]

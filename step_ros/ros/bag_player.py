@@ -15,6 +15,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
@@ -28,7 +29,7 @@ from step_ros.frames.bags.recording import (
     write_stamp,
 )
 from step_ros.ros.messages import stamp_of
-from step_ros.ros.processes.stop_signals import Stopped, StopSignals
+from step_ros.ros.processes.orderly_end import OrderlyEnd
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 LATCHED_TYPES = ("vision_msgs/msg/Classification", "vision_msgs/msg/LabelInfo")
@@ -60,14 +61,20 @@ class Playback:
 class BagPlayer(Node):
     """Publishes a bag's messages as they were recorded, byte by byte, stamps excepted.
 
+    Args:
+        path: the bag's folder or file.
+        playback: how it is played.
+        end: says when to stop.
+
     Raises:
         BagError: it is no bag, or has no message of a type that is installed here.
     """
 
-    def __init__(self, path: Path, playback: Playback) -> None:
+    def __init__(self, path: Path, playback: Playback, end: OrderlyEnd) -> None:
         super().__init__("bag_player", start_parameter_services=False)
         self._path = path
         self._playback = playback
+        self._end = end
         self._publishers_by_topic: dict[str, Publisher] = {}
         self._image_publishers: list[Publisher] = []
         self._stamped: set[str] = set()
@@ -82,14 +89,14 @@ class BagPlayer(Node):
         self._clock_publisher = None if playback.restamp else self.create_publisher(Clock, "/clock", 10)
 
     def play(self) -> int:
-        """Play to the end, or until the context is shut down; returns the number of messages published."""
+        """Play to the end, or until asked to stop; returns the number of messages published."""
         self._wait_for_subscribers()
         count = self._play_once()
-        while self._playback.loop and self.context.ok():
+        while self._playback.loop and not self._end.asked:
             self.get_logger().info("from the beginning")
             count += self._play_once()
         for publisher in self._publishers_by_topic.values():
-            if self.context.ok():
+            if not self._end.asked:
                 publisher.wait_for_all_acked(Duration(seconds=2))
         return count
 
@@ -126,7 +133,7 @@ class BagPlayer(Node):
         if waiting:
             names = ", ".join(publisher.topic_name for publisher in waiting)
             self.get_logger().info(f"waiting for {wanted} subscriber(s) of {names}")
-        while self.context.ok() and waiting:
+        while waiting and not self._end.asked:
             time.sleep(0.02)
             waiting = [p for p in waiting if p.get_subscription_count() < wanted]
         time.sleep(SETTLING)
@@ -140,7 +147,7 @@ class BagPlayer(Node):
             first_ns = message.log_time_ns if first_ns is None else first_ns
             due = start + (message.log_time_ns - first_ns) / 1e9 / self._playback.rate
             self._wait_until(due, message.log_time_ns)
-            if not self.context.ok():
+            if self._end.asked:
                 break
             self._publishers_by_topic[message.topic].publish(self._stamped_now(message, first_ns, start_ns))
             count += 1
@@ -148,7 +155,7 @@ class BagPlayer(Node):
 
     def _wait_until(self, due: float, log_time_ns: int) -> None:
         """Sleep; while there is a /clock, keep it going."""
-        while self.context.ok():
+        while not self._end.asked:
             remaining = due - time.monotonic()
             if self._clock_publisher is not None:
                 now_ns = log_time_ns - round(max(0.0, remaining) * self._playback.rate * 1e9)
@@ -225,25 +232,16 @@ def main(args: list[str] | None = None) -> int:
         reliable_images=options.reliability == "reliable",
         wait_for_subscribers=options.wait_for_subscribers,
     )
-    with StopSignals() as signals:
+    with OrderlyEnd() as end:
+        end.in_order()
         try:
-            rclpy.init(args=arguments)
-            player = BagPlayer(options.bag, playback)
-            signals.running()
-            try:
-                count = player.play()
-            except Exception:
-                if player.context.ok():
-                    raise
-                return 0  # a signal came between a look at the context and a message
+            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+            count = BagPlayer(options.bag, playback, end).play()
             print(f"bag_player: {count} messages of {options.bag}")
-        except Stopped:
-            pass
         except BagError as error:
             print(f"bag_player: {error}", file=sys.stderr)
             return 1
         finally:
-            signals.running()
             rclpy.try_shutdown()
     return 0
 

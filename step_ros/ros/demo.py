@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
 
@@ -27,7 +27,7 @@ from step_ros.ros.listener import Listener
 from step_ros.ros.live_run import ListenError, ListenOptions, head_config, listen
 from step_ros.ros.processes.child_process import ChildError, ChildProcess
 from step_ros.ros.processes.environment import process_environment
-from step_ros.ros.processes.stop_signals import Stopped, StopSignals
+from step_ros.ros.processes.orderly_end import OrderlyEnd
 from step_ros.ros.watch import Dashboard
 from step_ros.runs.metrics_table import metrics_table
 from step_ros.runs.parameters import PARAMETERS
@@ -128,7 +128,9 @@ class Performance:
         return time.monotonic() > self._end
 
 
-def run_demo(recording: CameraBag, models: Sequence[str], backbone: str, output: Path) -> dict[str, Any]:
+def run_demo(
+    recording: CameraBag, models: Sequence[str], backbone: str, output: Path, end: OrderlyEnd
+) -> dict[str, Any]:
     """Play a recording into the node, listen, and keep the run and its page in `output`.
 
     Returns:
@@ -158,6 +160,7 @@ def run_demo(recording: CameraBag, models: Sequence[str], backbone: str, output:
                 PERCEPTION_NODE,
                 output,
                 ListenOptions(),
+                end,
                 until=performance.is_over,
                 start_timeout=START_TIMEOUT,
                 on_turn=on_turn,
@@ -269,22 +272,21 @@ def main(args: list[str] | None = None) -> int:
     options = _parser().parse_args(remove_ros_args(arguments)[1:])
     options.output.mkdir(parents=True, exist_ok=True)
     os.environ.update(process_environment(os.environ))
-    with StopSignals() as signals:
+    with OrderlyEnd(patience=None) as end:
+        end.in_order()
         try:
             recording = CameraBag.of(options.bag or shared_folder() / "bags" / "tabletop")
-            rclpy.init(args=arguments)
-            metrics = run_demo(recording, options.models, options.backbone, options.output)
-            signals.running()
+            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+            metrics = run_demo(recording, options.models, options.backbone, options.output, end)
             _say(read_run(options.output), metrics, options.output)
             print(f"page       {write_report(options.output)}")
-        except (Stopped, ExternalShutdownException):
-            print("demo: stopped", file=sys.stderr)
-            return 130
         except (DemoError, ChildError, ListenError, BagError, HeadError, OSError, ValueError) as error:
+            if end.asked:
+                print("demo: stopped", file=sys.stderr)
+                return 130
             print(f"\ndemo: FAILED: {error}", file=sys.stderr)
             return 1
         finally:
-            signals.running()
             rclpy.try_shutdown()
     return 0
 

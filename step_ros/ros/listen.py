@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from step_ros.ros.listener import Listener
 from step_ros.ros.live_run import ListenError, ListenOptions, listen
 from step_ros.ros.processes.environment import process_environment
-from step_ros.ros.processes.stop_signals import Stopped, StopSignals
+from step_ros.ros.processes.orderly_end import OrderlyEnd
 from step_ros.ros.watch import Dashboard
 from step_ros.runs.metrics_table import metrics_table
 from step_ros.runs.recorder import MakeWriter, not_written
@@ -39,37 +40,38 @@ def listen_until_stopped(
         start_timeout: seconds that it may take until then.
 
     Returns:
-        The exit code: 1 if there was nothing to listen to or the truth cannot be used.
+        The exit code: 1 if there was nothing to listen to or the truth cannot be used, 130 if it was stopped
+        before there was anything.
     """
     os.environ.update(process_environment(os.environ))
-    end: float | None = None
+    over: float | None = None
 
     def is_over(listener: Listener) -> bool:
-        nonlocal end
-        end = end or time.monotonic() + (seconds or float("inf"))
-        return time.monotonic() > end
+        nonlocal over
+        over = over or time.monotonic() + (seconds or float("inf"))
+        return time.monotonic() > over
 
-    with StopSignals() as signals:
+    with OrderlyEnd(patience=None) as end:
+        end.in_order()
         try:
-            rclpy.init(args=[])
-            signals.running()
+            rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
             with Dashboard(whole_screen=False) as dashboard:
                 found = listen(
                     node,
                     out,
                     options,
+                    end,
                     until=is_over,
                     start_timeout=start_timeout,
                     on_turn=dashboard.show,
                     also=also,
                 )
-        except Stopped:
-            return 130
         except (ListenError, OSError, ValueError, RuntimeError) as error:
+            if end.asked:
+                return 130
             print(f"step-ros listen: {error}", file=sys.stderr)
             return 1
         finally:
-            signals.running()
             rclpy.try_shutdown()
     missing = False
     for folder, metrics in found.items():

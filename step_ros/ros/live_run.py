@@ -7,14 +7,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rcl_interfaces.srv import GetParameters
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
@@ -27,6 +27,7 @@ from step_ros.probes import HeadConfig, HeadError
 from step_ros.ros.frame_books import frame_counts
 from step_ros.ros.listener import Listener
 from step_ros.ros.messages import nanoseconds_of
+from step_ros.ros.processes.orderly_end import OrderlyEnd
 from step_ros.runs.moments import Heard, Moment, Moments, heard_direction
 from step_ros.runs.parameters import PARAMETERS
 from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
@@ -36,6 +37,9 @@ from step_ros.scores.timeline import TruthTimeline
 
 RECORDING = "recording.mcap"
 """The camera's images, beside what was said about them."""
+
+_TURN = 0.05
+"""Seconds that are waited for messages at once."""
 
 _SERVICE_TIMEOUT = 5.0
 """Seconds that the node may take to tell its parameters."""
@@ -117,7 +121,9 @@ class LiveRun:
         self._also = also
         self._moments = Moments(self.run.tasks)
         self._images: deque[tuple[int, CompressedImage | Image]] = deque(maxlen=_IMAGES_KEPT)
-        self._span_ns: tuple[int, int] | None = None
+        self._span_ns: tuple[int, int] | None = None  # of the images
+        self._said_ns: tuple[int, int] | None = None  # of the windows
+        self._csv: dict[str, TruthTimeline] | None = None
         self._stack = ExitStack()
 
     def hear(self, heard: Heard) -> None:
@@ -140,15 +146,10 @@ class LiveRun:
             The metrics, as in metrics.json.
         """
         run, values = self.run, self._listener.values(self._camera)
-        stamps_ns = [update.stamp_ns for update in run.updates]
-        said = (stamps_ns[0] - run.clip.window_ns, stamps_ns[-1]) if stamps_ns else (0, 0)
-        run.span_ns = self._span_ns or said
+        run.span_ns = self._span_ns or self._said_ns or (0, 0)
         with WarningsOf(run.warnings):
-            if self._options.truth_csv is not None:
-                csv = read_truth_csv(self._options.truth_csv, run.span_ns[0], tuple(run.tasks))
-                run.truth = usable_truth(run, csv, required=True)
-            else:
-                run.truth = usable_truth(run, self._told())
+            known = self._known_truth(run.span_ns)
+            run.truth = usable_truth(run, known, required=self._options.truth_csv is not None)
         run.frames = frame_counts(values)
         run.facts = {
             "backbone": values.get("backbone", ""),
@@ -191,14 +192,25 @@ class LiveRun:
     def _keep(self, moment: Moment | None) -> None:
         if moment is None:
             return
-        if self._also:  # who draws the moment wants its image, and the truth as far as it is told
-            moment = replace(moment, frame=self._frame(moment.update.stamp_ns))
-            if self._options.truth_csv is None:
-                self.run.truth = self._told()
+        stamp_ns = moment.update.stamp_ns
+        first_ns = self._said_ns[0] if self._said_ns else stamp_ns - self.run.clip.window_ns
+        self._said_ns = (first_ns, stamp_ns)
+        if self._also:  # who draws the moment wants its image, and the truth as far as it is known
+            moment = replace(moment, frame=self._frame(stamp_ns))
+            waits_for_image = self._options.images and self._span_ns is None
+            self.run.truth = self._known_truth(None if waits_for_image else self._span_ns or self._said_ns)
         self._recorder.add(moment)
 
-    def _told(self) -> dict[str, TruthTimeline]:
-        """The truth that has been told by now."""
+    def _known_truth(self, span_ns: tuple[int, int] | None) -> dict[str, TruthTimeline]:
+        """What the csv says, or else what has been told by now.
+
+        Args:
+            span_ns: what the csv's seconds count from, and its end; None if that is not known yet.
+        """
+        if self._options.truth_csv is not None:
+            if self._csv is None and span_ns is not None:
+                self._csv = read_truth_csv(self._options.truth_csv, span_ns[0], tuple(self.run.tasks))
+            return self._csv or {}
         told = {task: TruthTimeline(self._listener.truth.get(task, ())) for task in self.run.tasks}
         return {task: truth for task, truth in told.items() if truth.changes}
 
@@ -217,6 +229,7 @@ def listen(
     node: str,
     out: Path,
     options: ListenOptions,
+    end: OrderlyEnd,
     *,
     until: Callable[[Listener], bool],
     start_timeout: float,
@@ -229,7 +242,8 @@ def listen(
         node: its full name, such as ``/perception``.
         out: folder; earlier runs in it are replaced.
         options: what is kept, and compared with what.
-        until: asked again and again; listening ends once it says so, or when rclpy is shut down.
+        end: listening ends once it is asked for; what was heard is kept.
+        until: asked again and again; listening ends once it says so, too.
         start_timeout: seconds that the node may take until its tasks have told their labels.
         on_turn: called some times a second.
         also: further files by name, and what writes them.
@@ -238,7 +252,7 @@ def listen(
         The metrics by folder.
 
     Raises:
-        ListenError: the node was not there in time.
+        ListenError: the node was not there in time, or before the end.
         TruthError: the csv of the truth cannot be used.
     """
     runs: dict[str, LiveRun] = {}
@@ -256,20 +270,17 @@ def listen(
     executor = SingleThreadedExecutor()
     executor.add_node(listener)
     try:
-        _wait_until_ready(listener, executor, start_timeout, on_turn)
-        settings = _settings(listener, executor)
+        _wait_until_ready(listener, executor, end, start_timeout, on_turn)
+        settings = _settings(listener, executor, end)
         cameras = sorted({task.camera for task in listener.tasks.values()})
         folders = {camera: out / camera if len(cameras) > 1 else out for camera in cameras}
         with ExitStack() as stack:
             for camera in cameras:
                 run = LiveRun(listener, camera, settings, folders[camera], options, also)
                 runs[camera] = stack.enter_context(run)
-            with suppress(
-                ExternalShutdownException
-            ):  # a signal ends the listening, and what was heard is kept
-                while rclpy.ok() and not until(listener):
-                    executor.spin_once(timeout_sec=0.05)
-                    on_turn(listener)
+            while not end.asked and not until(listener):
+                executor.spin_once(timeout_sec=_TURN)
+                on_turn(listener)
         return {folders[camera]: run.finish() for camera, run in runs.items()}
     finally:
         executor.shutdown()
@@ -277,26 +288,34 @@ def listen(
 
 
 def _wait_until_ready(
-    listener: Listener, executor: SingleThreadedExecutor, timeout: float, on_turn: Callable[[Listener], None]
+    listener: Listener,
+    executor: SingleThreadedExecutor,
+    end: OrderlyEnd,
+    timeout: float,
+    on_turn: Callable[[Listener], None],
 ) -> None:
     """Until all tasks have told their labels, and diagnostics the window."""
-    end = time.monotonic() + timeout
+    latest = time.monotonic() + timeout
     while not (listener.ready and "window_frames" in listener.values()):
-        if time.monotonic() > end:
+        if end.asked:
+            raise ListenError(f"stopped before {listener.perception} was ready")
+        if time.monotonic() > latest:
             said = f"; it says: {listener.status.message}" if listener.status else ""
             others = listener.other_nodes()
             hint = f"; there are {', '.join(others)}" if others else ""
             raise ListenError(f"{listener.perception} was not ready after {timeout:.0f} s{said}{hint}")
-        executor.spin_once(timeout_sec=0.05)
+        executor.spin_once(timeout_sec=_TURN)
         on_turn(listener)
 
 
-def _settings(listener: Listener, executor: SingleThreadedExecutor) -> dict[str, Any]:
+def _settings(listener: Listener, executor: SingleThreadedExecutor, end: OrderlyEnd) -> dict[str, Any]:
     """The node's parameters by name; those of it that it does not tell have no entry."""
     names = [spec.name for spec in PARAMETERS]
     client = listener.create_client(GetParameters, f"{listener.perception}/get_parameters")
     future = client.call_async(GetParameters.Request(names=names))
-    executor.spin_until_future_complete(future, timeout_sec=_SERVICE_TIMEOUT)
+    latest = time.monotonic() + _SERVICE_TIMEOUT
+    while not (future.done() or end.asked or time.monotonic() > latest):
+        executor.spin_once(timeout_sec=_TURN)
     answer = future.result() if future.done() else None
     if answer is None:
         _log.warning(

@@ -8,13 +8,14 @@ import time
 from types import TracebackType
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.live import Live
 
 from step_ros.ros.listener import Listener
 from step_ros.ros.processes.environment import process_environment
-from step_ros.ros.processes.stop_signals import Stopped, StopSignals
+from step_ros.ros.processes.orderly_end import OrderlyEnd
 from step_ros.ros.watch_screen import line, screen
 
 REFRESH = 0.2
@@ -80,21 +81,18 @@ def watch(node: str, seconds: float = 0.0) -> int:
         The exit code: 1 if no task of the node ever was seen.
     """
     os.environ.update(process_environment(os.environ))
-    with StopSignals() as signals:
+    with OrderlyEnd() as end:
+        end.in_order()
         try:
-            rclpy.init(args=[])
+            rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
             listener = Listener(node)
             executor = SingleThreadedExecutor()
             executor.add_node(listener)
-            signals.running()
-            end = time.monotonic() + seconds if seconds else float("inf")
+            over = time.monotonic() + seconds if seconds else float("inf")
             with Dashboard(whole_screen=True) as dashboard:
-                while time.monotonic() < end:
+                while time.monotonic() < over and not end.asked:
                     executor.spin_once(timeout_sec=SLICE)  # a timeout of nearly nothing would never end
                     dashboard.show(listener)
-            return 0 if listener.tasks else 1
-        except (Stopped, ExternalShutdownException):
-            return 0
+            return 0 if listener.tasks or end.asked else 1
         finally:
-            signals.running()
             rclpy.try_shutdown()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,11 +47,8 @@ class MiddleWindows:
             for task, timeline in truth.items()
         }
 
-    def look(self, perception: Perception, window_tokens: Callable[[], Tensor | None]) -> None:
-        """Take the window that has just been perceived, if it is the middle one of a segment.
-
-        `window_tokens` gives its tokens (T, P, D); None if there are not enough.
-        """
+    def look(self, perception: Perception) -> None:
+        """Take the window that has just been perceived, if it is the middle one of a segment."""
         clip = self._perceiver.clip
         middle_ns = perception.window_start_ns + (clip.num_frames - 1) * clip.step_ns // 2
         tokens: Tensor | None = None
@@ -60,7 +57,7 @@ class MiddleWindows:
                 segment = answers.waiting.pop(0)
                 if middle_ns - _middle(segment) >= clip.step_ns:
                     continue  # a gap in the images lies there
-                tokens = window_tokens() if tokens is None else tokens
+                tokens = self._perceiver.window_tokens() if tokens is None else tokens
                 if tokens is not None:
                     self._judge(answers, task, segment.label, tokens)
 

@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from step_ros.frames import BagError, Frame, RecordedFrame, image_topics, read_bag_frames
+from step_ros.frames import BagError, RecordedFrame, image_topics, read_bag_frames
 from step_ros.frames.bags.storage import open_bag
-from step_ros.perception import Direction, DirectionCheck, Perceiver, Perception
-from step_ros.perception.announcements import Announcement, Announcements
+from step_ros.perception import DirectionCheck, Perceiver, Perception
+from step_ros.perception.announcements import Announcements
 from step_ros.perception.ledger import ByDesign, Clock, Decoding, Inference, Ledger, UnderWay, Used
 from step_ros.perception.not_finite import NotFiniteError
 from step_ros.perception.rate_limit import is_due
 from step_ros.runs.ahead import ahead
 from step_ros.runs.encoded_frames import BATCH, EncodedFrame, encoded_frames
+from step_ros.runs.moments import Moment, stable_label
+from step_ros.runs.run import RunUpdate
 from step_ros.runs.settings import ReplaySettings
 
 _ALWAYS_TOLD = (Used.ENCODED, ByDesign.SKIPPED_BY_SAMPLING, UnderWay.PENDING, *Clock)
 """Fates that run.json names though no image met them: no replay is too slow, and few images are broken."""
-
-
-@dataclass(frozen=True, eq=False)
-class ReplayedUpdate:
-    """What the node would have said at one moment."""
-
-    perception: Perception
-    """Every task's answer."""
-    announcements: list[Announcement]
-    """What it would have published; first, if no label had come for too long, that the stable ones before
-    are taken back."""
-    directions: list[Direction]
-    """What the window read backwards says of them, if it was time for that."""
-    frame: Frame
-    """The window's newest image."""
-    frame_id: str
-    """The coordinate frame of the camera."""
-    trigger_ns: int
-    """Stamp of the image that made the window final by its coming."""
-    log_time_ns: int
-    """When that image was recorded: when the node would have begun to think."""
-    compute_ns: int
-    """What backbone (its share of a batch) and heads took on this machine."""
-    window_tokens: Callable[[], Tensor | None]
-    """The window's tokens (T, P, D), oldest first, until the next update; None if too many are missing."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +102,20 @@ def choose_image_topics(bag: Path, wanted: Sequence[str], settings: ReplaySettin
     ]
 
 
+def run_folders(topics: Sequence[ImageTopic], out: Path) -> list[Path]:
+    """Where the run of each topic goes: `out`, or of several or named cameras a folder each below it."""
+    return [
+        out / (topic.camera or topic.name.strip("/").replace("/", "_"))
+        if topic.camera or len(topics) > 1
+        else out
+        for topic in topics
+    ]
+
+
 class Replay:
-    """One recording's images through a perceiver; iterate once, then read the counts.
+    """One recording's images through a perceiver, as what the node would have said at each moment.
+
+    Iterate once, then read the counts.
 
     The backbone encodes several frames at once in a thread of its own while the heads see those before them;
     which frames they are, which windows they make and what is said of them is what the node does with the
@@ -157,7 +147,7 @@ class Replay:
         self.span_ns: tuple[int, int] | None = None
         """Stamps of the first and the last image so far."""
 
-    def __iter__(self) -> Iterator[ReplayedUpdate]:
+    def __iter__(self) -> Iterator[Moment]:
         perceiver = self._perceiver
         perceiver.reset()
         self._before = perceiver.account()
@@ -187,17 +177,19 @@ class Replay:
             withdrawn = announcements.withdraw(lapsed_ns) if lapsed_ns is not None else []
             said = announcements.of(perception, top_k=self._settings.top_k, settings=self._settings.filter)
             directions = direction_check.check(perception, perceiver, self._settings.direction_max_rate)
-            yield ReplayedUpdate(
-                perception=perception,
-                announcements=withdrawn + said,
-                directions=directions,
-                frame=frame,
-                frame_id=frame.frame_id if isinstance(frame, RecordedFrame) else "",
-                trigger_ns=trigger.stamp_ns,
+            update = RunUpdate(
+                stamp_ns=perception.stamp_ns,
+                received_ns=trigger.stamp_ns + compute_ns,
                 log_time_ns=trigger.log_time_ns,
+                probabilities=self._probabilities(perception),
+                changes=tuple(stable_label(each) for each in withdrawn + said if each.stable),
+                directions=tuple(directions),
+                window_start_ns=perception.window_start_ns,
                 compute_ns=compute_ns,
-                window_tokens=perceiver.window_tokens,
+                held_positions=perception.held_positions,
             )
+            frame_id = frame.frame_id if isinstance(frame, RecordedFrame) else ""
+            yield Moment(update, withdrawn + said, frame, frame_id)
 
     @property
     def restarts(self) -> dict[str, int]:
@@ -226,6 +218,14 @@ class Replay:
         if perception is not None and perception.not_finite:
             self.not_finite[str(NotFiniteError(perception.not_finite))] += 1
         return perception
+
+    def _probabilities(self, perception: Perception) -> dict[str, NDArray[np.float32]]:
+        """By task, (K,); NaN of those whose answer was no number."""
+        probabilities = {task: answer.probabilities for task, answer in perception.predictions.items()}
+        for task in perception.not_finite:
+            labels = self._perceiver.heads[task].config.labels
+            probabilities[task] = np.full(len(labels), np.nan, np.float32)
+        return probabilities
 
     def _frames(self) -> Iterator[RecordedFrame]:
         def count(cause: str, message: str) -> None:

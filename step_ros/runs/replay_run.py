@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from step_ros.frames import BagError, read_bag_frames
 from step_ros.frames.bags.storage import open_bag
 from step_ros.perception import Perceiver
 from step_ros.perception.ledger import LostUpdate
 from step_ros.runs.middle_windows import MiddleWindows
-from step_ros.runs.moments import Moment, stable_label
 from step_ros.runs.recorder import NOTHING_ELSE, MakeWriter, RunRecorder, WarningsOf, make_room, versions
-from step_ros.runs.replay import ImageTopic, Replay, ReplayedUpdate
-from step_ros.runs.run import REPLAY, Run, RunTask, RunUpdate
+from step_ros.runs.replay import ImageTopic, Replay
+from step_ros.runs.run import REPLAY, Run, RunTask
 from step_ros.runs.settings import ReplaySettings
 from step_ros.runs.truth import read_truth_csv, read_truth_topics, usable_truth
 from step_ros.scores.timeline import TruthTimeline
@@ -48,7 +45,7 @@ def replay_to_run(
     *,
     rate: float = 0.0,
     also: Mapping[str, MakeWriter] = NOTHING_ELSE,
-    on_update: Callable[[Replay, ReplayedUpdate], None] | None = None,
+    on_update: Callable[[Replay], None] = lambda replay: None,
 ) -> dict[str, Any]:
     """Replay a recording and keep the run in `out`, see `RunRecorder`.
 
@@ -61,7 +58,7 @@ def replay_to_run(
         out: made if it does not exist; an earlier run in it is replaced.
         rate: seconds of the recording a second; 0 is as fast as can be.
         also: further files by name, and what writes them, given its path and the run.
-        on_update: called after each update.
+        on_update: called after each update; the replay knows how far it is.
 
     Returns:
         The metrics, as in metrics.json.
@@ -90,11 +87,10 @@ def replay_to_run(
         started = time.perf_counter()
         node = f"{settings.node}/{topic.camera}" if topic.camera else settings.node
         with RunRecorder(run, out, node=node, start_ns=span_ns[0], also=also) as recorder:
-            for update in replay:
-                recorder.add(_moment(update, run))
-                clips.look(update.perception, update.window_tokens)
-                if on_update is not None:
-                    on_update(replay, update)
+            for moment in replay:
+                recorder.add(moment)
+                clips.look(run.perception(moment.update))
+                on_update(replay)
         for cause, count in replay.not_finite.items():
             _log.warning("%d updates: %s", count, cause)
         if not run.updates and not replay.not_finite:
@@ -134,25 +130,6 @@ def _truth(bag: Path, run: Run, source: TruthSource) -> dict[str, TruthTimeline]
             run, read_truth_csv(source.csv, run.span_ns[0], tuple(run.tasks), recording=bag), required=True
         )
     return usable_truth(run, read_truth_topics(bag, tuple(run.tasks), source.topics))
-
-
-def _moment(update: ReplayedUpdate, run: Run) -> Moment:
-    perception = update.perception
-    probabilities = {task: prediction.probabilities for task, prediction in perception.predictions.items()}
-    for task in perception.not_finite:
-        probabilities[task] = np.full(len(run.tasks[task].labels), np.nan, np.float32)
-    said = RunUpdate(
-        stamp_ns=perception.stamp_ns,
-        received_ns=update.trigger_ns + update.compute_ns,
-        log_time_ns=update.log_time_ns,
-        probabilities=probabilities,
-        changes=tuple(stable_label(a) for a in update.announcements if a.stable),
-        directions=tuple(update.directions),
-        window_start_ns=perception.window_start_ns,
-        compute_ns=update.compute_ns,
-        held_positions=perception.held_positions,
-    )
-    return Moment(said, update.announcements, update.frame, update.frame_id)
 
 
 def _facts(

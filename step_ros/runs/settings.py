@@ -40,7 +40,10 @@ NO_PART = {
     "diagnostics.period": "there are no diagnostics",
     "diagnostics.latency_warning": "there are no diagnostics",
 }
-"""Parameters that have no part in what is said of a recording by a machine that keeps up, and why."""
+"""Parameters that have no part in what is said of a recording by a machine that keeps up, and why.
+
+But `staleness.max_age` has one where it is stricter than by default, see `_refuse_strict_age`.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -159,6 +162,7 @@ def read_settings(path: Path | None = None, *, node: str | None = None, **change
         values = _checked(given)
         if unknown := unknown_names(given, values["cameras"]):
             _log.warning("%sthe node has no such parameters, so they change nothing: %s", where, unknown)
+        _refuse_strict_age(values["staleness.max_age"])
         cameras = camera_names(values["cameras"])
     except ValueError as error:
         raise SettingsError(f"{where}{error}") from error
@@ -184,6 +188,24 @@ def _node_of(file: ParameterFile) -> str:
         names = ", ".join(called)
         raise SettingsError(f"{file.path} speaks to several nodes; choose one of them with --node: {names}")
     return called[0] if called else f"/{NODE}"
+
+
+def _refuse_strict_age(max_age: float) -> None:
+    """Make sure that a node withholds nothing for its age that a replay says.
+
+    By default, or with more, that happens only where clocks are wrong. Less also withholds what is fresh but
+    slow on its way or to compute, which a recording does not tell.
+
+    Raises:
+        ParameterError: it might.
+    """
+    default = BY_NAME["staleness.max_age"].default
+    if isinstance(default, float) and 0 < max_age < default:
+        raise ParameterError(
+            f"a replay cannot follow staleness.max_age: {max_age}; below {default} s the node also withholds "
+            "labels for what it takes to get and to compute them, which a recording does not tell. Leave it "
+            "out, or set it to 0.0"
+        )
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,12 +124,12 @@ def replayed(recording: Any, file: Path) -> dict[str, list[tuple[int, Any]]]:
     wanted = [CAMERA] * len(settings.cameras)  # two cameras that see the same
     for topic in choose_image_topics(recording.path, wanted, settings):
         prefix = f"{topic.camera}/" if topic.camera else ""
-        for update in Replay(recording.path, topic.name, perceiver, settings):
-            for each in update.announcements:
+        for moment in Replay(recording.path, topic.name, perceiver, settings):
+            for each in moment.announcements:
                 name = prefix + each.task + ("/stable" if each.stable else "")
                 said[name].append((each.stamp_ns, list(each.results)))
-            for direction in update.directions:
-                told = (update.perception.stamp_ns, list(direction.results))
+            for direction in moment.update.directions:
+                told = (moment.update.stamp_ns, list(direction.results))
                 said[f"{prefix}{direction.task}/direction"].append(told)
     return said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,20 @@ def test_a_node_that_dies_fails_the_demo(graph: Any, recording: Any, models: Any
     assert "was trained on the backbone" in process.output  # the node's own last words
     assert "Traceback" not in process.output
     assert not (tmp_path / "run.json").exists()
+
+
+def test_stopped_it_ends_what_it_has_started(graph: Any, recording: Any, models: Any, tmp_path: Path) -> None:
+    arguments = ["--bag", recording.path, "--output", tmp_path, "--models", *models.heads]
+    process = graph.start("step_ros.ros.demo", *arguments)
+    graph.wait_for(lambda: "atomic_action" in process.output, "labels")
+    pid = process.popen.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 2
+    process.signal(signal.SIGINT)
+    process.signal(signal.SIGINT)
+    assert graph.spin_until_exit(process) == 130, process.output
+    assert "demo: stopped" in process.output and "Traceback" not in process.output
+    assert not any(Path("/proc", child).exists() for child in children)
 
 
 BALANCED = {"received": 9, "lost_before_receipt": 1, "encoded": 4, "skipped_by_sampling": 4}

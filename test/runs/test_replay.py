@@ -19,7 +19,7 @@ from step_ros.backbones.engines import EngineSelection
 from step_ros.backbones.engines.eager import EagerEngine
 from step_ros.frames import BagError, read_bag_frames, read_video, typestore
 from step_ros.perception import Perceiver
-from step_ros.runs.replay import ImageTopic, Replay, choose_image_topic
+from step_ros.runs.replay import ImageTopic, Replay, choose_image_topic, run_folders
 from step_ros.runs.replay_run import TruthSource, replay_to_run
 from step_ros.runs.run import RunError, read_run
 from step_ros.runs.settings import ReplaySettings, SettingsError, read_settings
@@ -45,11 +45,11 @@ def test_says_what_the_perceiver_says_frame_by_frame(
     perceiver.reset()
     pushed = [p for p in map(perceiver.push, read_bag_frames(recording)) if p is not None]
     assert len(pushed) > 40
-    assert [u.perception.stamp_ns for u in replayed] == [p.stamp_ns for p in pushed]
-    assert [u.perception.window_start_ns for u in replayed] == [p.window_start_ns for p in pushed]
-    for update, perception in zip(replayed, pushed, strict=True):
+    assert [moment.update.stamp_ns for moment in replayed] == [p.stamp_ns for p in pushed]
+    assert [moment.update.window_start_ns for moment in replayed] == [p.window_start_ns for p in pushed]
+    for moment, perception in zip(replayed, pushed, strict=True):
         for task, prediction in perception.predictions.items():
-            ours = update.perception.predictions[task].probabilities
+            ours = moment.update.probabilities[task]
             np.testing.assert_allclose(ours, prediction.probabilities, atol=1e-4)
 
 
@@ -57,12 +57,12 @@ def test_frames_that_no_window_shows_need_not_be_decoded(
     recording: Path, perceiver: Perceiver, settings: ReplaySettings
 ) -> None:
     replay = Replay(recording, CAMERA, perceiver, settings)
-    updates = list(replay)
+    moments = list(replay)
     counts = replay.counts
     assert counts["received"] == 180
     assert counts["received"] == sum(count for name, count in counts.items() if name != "received")
     assert counts["encoded"] == 60
-    assert all(update.frame_id == "camera" for update in updates)
+    assert all(moment.frame_id == "camera" for moment in moments)
 
 
 def test_broken_images_are_counted_and_an_older_one_of_the_cell_is_shown(
@@ -73,7 +73,7 @@ def test_broken_images_are_counted_and_an_older_one_of_the_cell_is_shown(
     replayed = list(replay)
     perceiver.reset()
     pushed = [p for p in map(perceiver.push, read_bag_frames(broken)) if p is not None]
-    assert [u.perception.stamp_ns for u in replayed] == [p.stamp_ns for p in pushed]
+    assert [moment.update.stamp_ns for moment in replayed] == [p.stamp_ns for p in pushed]
     assert replay.counts["dropped.corrupt_compressed"] >= 1
 
 
@@ -89,10 +89,18 @@ def test_raw_images_in_either_storage(
     images = {"/camera/image_raw": "sensor_msgs/msg/Image"}
     raw = make_recording(tmp_path / "raw", images=images, storage=storage)
     labels = [
-        [u.perception.predictions["motion"].label for u in Replay(bag, topic, perceiver, settings)]
+        [m.update.probabilities["motion"].argmax() for m in Replay(bag, topic, perceiver, settings)]
         for bag, topic in ((raw, "/camera/image_raw"), (recording, CAMERA))
     ]
     assert labels[0] == labels[1]
+
+
+def test_one_camera_has_the_folder_and_several_or_named_ones_have_their_own() -> None:
+    left, right = ImageTopic("/left/image", 1), ImageTopic("/right/image", 1)
+    out = Path("out")
+    assert run_folders([left], out) == [out]
+    assert run_folders([left, right], out) == [out / "left_image", out / "right_image"]
+    assert run_folders([ImageTopic("/left/image", 1, "wrist")], out) == [out / "wrist"]
 
 
 def test_writes_a_folder_that_reads_back(run: Path) -> None:

@@ -66,6 +66,24 @@ def test_what_the_node_refuses_is_refused(tmp_path: Path, content: str, message:
         read_settings(every_node(tmp_path, content))
 
 
+def test_what_cannot_be_followed_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"mine.yaml: a replay cannot follow staleness.max_age: 0.2; "):
+        read_settings(every_node(tmp_path, "staleness: {max_age: 0.2}"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(f"staleness.max_age: {seconds}" for seconds in (0.0, 1.0, 30.0)),
+        "autostart: false, num_threads: 1, image_reliability: best_effort, watchdog.timeout: 1.0",
+        "image_queue_size: 1000, queue_size: 1, diagnostics: {period: 0.1, latency_warning: 50.0}",
+        "annotated_image: {max_rate: 1.0, max_width: 64, attention: object, jpeg_quality: 1}",
+    ],
+)
+def test_what_changes_no_label_is_taken(tmp_path: Path, content: str) -> None:
+    assert read_settings(every_node(tmp_path, content)) == read_settings()
+
+
 def test_a_misspelt_parameter_is_named_with_the_one_that_was_meant(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,8 +131,8 @@ class TestFollowed:
 
     def test_tasks(self, recording: Path, given: dict[str, Any]) -> None:
         settings = read_settings(**given, tasks=["object"])
-        updates = list(Replay(recording, CAMERA, settings.load(), settings))
-        assert {task for update in updates for task in update.perception.predictions} == {"object"}
+        moments = list(Replay(recording, CAMERA, settings.load(), settings))
+        assert {task for moment in moments for task in moment.update.probabilities} == {"object"}
         with pytest.raises(HeadError, match=r"some of motion, object, got \[objekt\]"):
             read_settings(**given, tasks=["objekt"]).load()
 
@@ -122,24 +140,22 @@ class TestFollowed:
         settings = read_settings(**given, window_seconds=1.6)
         perceiver = settings.load()
         assert perceiver.clip.window_seconds == 1.6
-        updates = list(Replay(recording, CAMERA, perceiver, settings))
-        assert updates[0].perception.stamp_ns - updates[0].perception.window_start_ns > 1.3e9
+        first = next(iter(Replay(recording, CAMERA, perceiver, settings))).update
+        assert first.window_start_ns is not None and first.stamp_ns - first.window_start_ns > 1.3e9
 
     def test_max_update_rate(self, recording: Path, given: dict[str, Any]) -> None:
         settings = read_settings(**given, max_update_rate=2.0)
-        stamps = [
-            update.perception.stamp_ns for update in Replay(recording, CAMERA, settings.load(), settings)
-        ]
+        stamps = [m.update.stamp_ns for m in Replay(recording, CAMERA, settings.load(), settings)]
         steps = [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
         assert len(steps) > 5 and min(steps) >= 0.99 * 0.5e9
 
     def test_direction(self, recording: Path, given: dict[str, Any]) -> None:
         settings = read_settings(**given, **{"direction.max_rate": 5.0})
         perceiver = settings.load()
-        checked = [u.directions for u in Replay(recording, CAMERA, perceiver, settings)]
+        checked = [m.update.directions for m in Replay(recording, CAMERA, perceiver, settings)]
         assert {direction.task for directions in checked for direction in directions} == {"motion"}
         settings = read_settings(**given, **{"direction.max_rate": 0.0})
-        assert not any(u.directions for u in Replay(recording, CAMERA, perceiver, settings))
+        assert not any(m.update.directions for m in Replay(recording, CAMERA, perceiver, settings))
 
     def test_stable_labels_are_taken_back_when_none_has_come_for_too_long(
         self, recording: Path, given: dict[str, Any]
@@ -148,15 +164,15 @@ class TestFollowed:
         perceiver = settings.load()
         first, *others = Replay(recording, CAMERA, perceiver, settings)
         assert all(announcement.results for announcement in first.announcements)
-        log_time_ns = first.log_time_ns
-        for update in others:
-            taken_back = [a for a in update.announcements if not a.results]
+        log_time_ns = first.update.log_time_ns
+        for moment in others:
+            taken_back = [a for a in moment.announcements if not a.results]
             assert [a.task for a in taken_back] == ["motion", "object"]
             assert {a.stamp_ns for a in taken_back} == {log_time_ns + 500_000_000}
-            assert update.announcements[:2] == taken_back
-            log_time_ns = update.log_time_ns
+            assert moment.announcements[:2] == taken_back
+            log_time_ns = moment.update.log_time_ns
         settings = read_settings(**given, max_update_rate=1.0, **{"staleness.timeout": 5.0})
-        assert all(a.results for u in Replay(recording, CAMERA, perceiver, settings) for a in u.announcements)
+        assert all(a.results for m in Replay(recording, CAMERA, perceiver, settings) for a in m.announcements)
 
     def test_cameras(self, tmp_path: Path, given: dict[str, Any]) -> None:
         image = "sensor_msgs/msg/Image"

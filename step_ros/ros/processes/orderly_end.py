@@ -22,13 +22,20 @@ class OrderlyEnd:
     To be entered before anything slow is imported. At first a signal ends the process at once: raised as an
     exception, it would be swallowed by some import, or told as the failure of what is being imported. After
     `in_order` a signal sets `asked` and nothing else, and whoever looks at that ends the process by `leave`.
-    One that does not, since it waits for a lock or a driver, is ended after `PATIENCE`. `ros2 launch` passes
+    One that does not, since it waits for a lock or a driver, is ended after `patience`. `ros2 launch` passes
     on a Ctrl-C that the process has already had: signals after the first change nothing.
+
+    rclpy is then to be initialised without handlers of its own: they would end all communication before the
+    last words.
+
+    Args:
+        patience: seconds that the end may take; None for one that has something to write, however long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float | None = PATIENCE) -> None:
         self.asked = False
         """Whether a signal has come."""
+        self._patience = patience
         self._in_order = False
         # Unlike an Event, it may be used by a handler that interrupts its other user.
         self._first: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -36,7 +43,8 @@ class OrderlyEnd:
 
     def in_order(self) -> None:
         """From here on a signal only sets `asked`."""
-        threading.Thread(target=self._insist, name="end", daemon=True).start()
+        if self._patience is not None:
+            threading.Thread(target=self._insist, args=(self._patience,), name="end", daemon=True).start()
         self._in_order = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -46,9 +54,9 @@ class OrderlyEnd:
             self.asked = True
             self._first.put(None)
 
-    def _insist(self) -> None:
+    def _insist(self, patience: float) -> None:
         self._first.get()
-        time.sleep(PATIENCE)
+        time.sleep(patience)
         os._exit(0)
 
     def __enter__(self) -> OrderlyEnd:

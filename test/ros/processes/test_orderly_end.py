@@ -38,6 +38,16 @@ with OrderlyEnd() as end:
     lock.acquire()
     lock.acquire()
 """
+TAKES_ITS_TIME = """
+with OrderlyEnd(patience=None) as end:
+    end.in_order()
+    print("here", flush=True)
+    while not end.asked:
+        time.sleep(0.01)
+    time.sleep(2.0)
+    print("written")
+    leave(7)
+"""
 HAS_A_THREAD_THAT_DOES_NOT_END = """
 threading.Thread(target=time.sleep, args=(600,)).start()
 print("in order")
@@ -83,6 +93,7 @@ def start() -> Iterator[Start]:
         pytest.param(STARTS_UP, 0, "", id="starts up, and would swallow an exception"),
         pytest.param(LOOKS, 7, "in order\n", id="looks whether it is asked"),
         pytest.param(IS_STUCK, 0, "", id="is stuck"),
+        pytest.param(TAKES_ITS_TIME, 7, "written\n", id="has much to write"),
     ],
 )
 def test_signals_end_it_whatever_it_does(

@@ -1,8 +1,7 @@
-"""`step-ros reproduce table5` and `figure4`: what several tasks cost, beside what was published."""
+"""What several tasks cost, as tables beside what was published: the STEP paper's table V and figure 4."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,13 +9,12 @@ from pathlib import Path
 from rich.console import Console
 
 from step_ros.benchmark.models import BACKBONES
-from step_ros.cli.output_files import write_outputs
-from step_ros.paper.published import PublishedTable
+from step_ros.paper.published import PublishedTable, published_tables
+from step_ros.paper.reproduced import Reproduced
 from step_ros.paper.several_tasks import MethodCost, count, measure
 from step_ros.paper.several_tasks_figure import MOST_TASKS, draw_figure
 from step_ros.peft import AdapterError
 from step_ros.processor import choose_device
-from step_ros.scores.tables import markdown_table, terminal_table
 
 _THREE_TASKS = 3
 _VIEWS = 3
@@ -26,32 +24,19 @@ _NOTE = (
 )
 
 
-def show_costs(
-    console: Console,
-    table: str,
-    about: PublishedTable,
-    *,
-    size: str,
-    frames: int,
-    device: str,
-    timed: bool,
-    figure: Path | None,
-    json_file: Path | None,
-    markdown_file: Path | None,
-) -> None:
-    """Count, time and print.
+def reproduce_costs(
+    table: str, size: str, frames: int, console: Console, *, device: str, timed: bool, figure: Path
+) -> Reproduced:
+    """Count every method's operations and, if wanted, time them.
 
     Args:
-        console: where to.
         table: table5 or figure4.
-        about: the paper's table V.
         size: of the backbone, as `step_ros.benchmark` names it.
         frames: T.
+        console: where the table and progress are shown.
         device: where it is timed.
         timed: whether it is.
         figure: where figure 4 goes.
-        json_file: where to write every figure.
-        markdown_file: where to write the table.
 
     Raises:
         AdapterError: there is no backbone of this size.
@@ -64,24 +49,18 @@ def show_costs(
         raise AdapterError(f"there is no backbone {size!r}; there are {', '.join(BACKBONES)}")
     choose_device(device)
     costs = measure(size, frames, device=device, report=report) if timed else count(size, frames)
-    rows = table5_rows(costs, about) if table == "table5" else figure4_rows(costs)
-    title = "Several tasks: accuracy as published" if table == "table5" else "GFLOPs of a clip, by tasks"
-    console.print(terminal_table(rows, title=f"{title}; {size}, {frames} frames"))
+    methods = [asdict(cost) for cost in costs]
+    found = Reproduced({"backbone": size, "frames": frames, "device": device, "methods": methods}, note=_NOTE)
+    if table == "table5":
+        title, rows = "Several tasks: accuracy as published", table5_rows(costs, published_tables()["table5"])
+    else:
+        title, rows = "GFLOPs of a clip, by tasks", figure4_rows(costs)
+    found.add(console, f"{title}; {size}, {frames} frames", rows)
     console.print(_NOTE)
-    content = {
-        "backbone": size,
-        "frames": frames,
-        "device": device,
-        "methods": [asdict(c) for c in costs],
-    }
-    write_outputs(
-        (json_file, json.dumps(content, indent=1) + "\n"),
-        (markdown_file, markdown_table(rows) + f"\n{_NOTE}\n"),
-    )
     if table == "figure4":
-        path = figure or Path("figure4.png")
-        draw_figure(costs, path)
-        console.print(f"{path}", highlight=False)
+        draw_figure(costs, figure)
+        console.print(f"{figure}", highlight=False)
+    return found
 
 
 def table5_rows(costs: Sequence[MethodCost], about: PublishedTable) -> list[list[str]]:
