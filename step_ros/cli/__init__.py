@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import tyro
@@ -69,6 +68,7 @@ STARTS_AGAIN = "nothing is kept; the same command starts again"
 
 AFTER_AN_INTERRUPTION = {
     "extract": "videos that are encoded are kept; the same command goes on with the others",
+    "learn": "tokens that are encoded are kept; the same command goes on with them",
     "train": "what was learnt up to the last check (--check-every) is kept; the same command goes on from it",
     "evaluate": "heads and tokens are as they were; the same command judges from the start",
     "reproduce": "token stores that are whole are kept; the same command runs the rows from the start",
@@ -108,9 +108,10 @@ def main() -> None:
         if sys.flags.dev_mode or not _can_be_told(error):
             raise
         _say(f"step-ros {name}: {_sentence(error)}")
-        if isinstance(error, OSError):  # of standard output, which is tried once more at the end
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            sys.stdout.flush()
+        except OSError:  # what cannot be written now cannot be at the end either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from error
 
 

@@ -27,9 +27,11 @@ def check(
     from rich.console import Console
 
     from step_ros.scores.tables import terminal_table
-    from step_ros.training.datasets import read_dataset
+    from step_ros.training.datasets import ClipsError, read_dataset
     from step_ros.training.datasets.doubts import Severity, classes_by_split, find_doubts
 
+    if window is not None and not window > 0:
+        raise ClipsError(f"--window must be above 0 seconds, got {window:g}")
     console = Console()
     clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
     doubts = find_doubts(clip_set, window_seconds=window)

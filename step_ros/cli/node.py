@@ -17,10 +17,11 @@ def node(arguments: Annotated[tuple[str, ...], tyro.conf.Positional] = (), show_
         arguments: such as image:=/camera/image_raw.
         show_args: list all arguments instead.
     """
-    import importlib.util
+    import importlib
     import os
     import sys
 
+    from step_ros.extras import ros_needed
     from step_ros.ros.launch_arguments import ARGUMENTS, LaunchArgumentError, node_launch, parse_arguments
     from step_ros.ros.processes.environment import process_environment
 
@@ -32,8 +33,8 @@ def node(arguments: Annotated[tuple[str, ...], tyro.conf.Positional] = (), show_
     asked = node_launch(parse_arguments(list(arguments)))
     if asked.respawn:
         raise LaunchArgumentError("respawn is for ros2 launch; here a service manager starts the node again")
-    if importlib.util.find_spec("rclpy") is None:
-        raise SystemExit("step-ros node: there is no rclpy; source a ROS 2 installation first")
+    with ros_needed():
+        importlib.import_module("rclpy")  # the process that this one becomes needs it
     environment = {**os.environ, **process_environment(os.environ)}
     command = [sys.executable, "-m", "step_ros.ros.node.process", *asked.command_line()]
     os.execve(sys.executable, command, environment)

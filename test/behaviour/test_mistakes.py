@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import shlex
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 
 from step_ros.cli import AFTER_AN_INTERRUPTION, commands, main
+from step_ros.paper import trained_heads
 from step_ros.shared_files import shared_folder
 from step_ros.training.checkpoint import Checkpoint
 
@@ -42,8 +44,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("extract --data backbone --backbone backbone --out new", "backbone"),
         ("extract --data clips.csv --backbone nowhere/at/all --out new", "no folder nowhere/at/all"),
         ("extract --data clips.csv --backbone file --out new", "file"),
-        (f"{EXTRACT} --out file", "file/tokens: Not a directory"),
-        (f"{EXTRACT} --out file/new", "file/new/tokens: Not a directory"),
+        (f"{EXTRACT} --out file", "file: File exists"),
+        (f"{EXTRACT} --out file/new", "file/new: Not a directory"),
         (f"{EXTRACT} --out new --device cuda:99", "device 'cuda:99' cannot be used"),
         (f"{EXTRACT} --out new --device abacus", "device 'abacus' cannot be used"),
         (f"{EXTRACT} --out new --engine steam", "there is no engine 'steam'"),
@@ -61,10 +63,31 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (f"{EXTRACT} --out store --frames 8", "was made otherwise"),
         ("extract --data clips.csv --backbone backbone", "--out"),
     ],
+    "check": [
+        ("check --data nowhere.csv", "there is no nowhere.csv"),
+        ("check --data file", "file"),
+        ("check --data clips.csv --tasks colour", "colour"),
+        ("check --data clips.csv --window -1", "--window must be above 0 seconds, got -1"),
+    ],
+    "learn": [
+        ("learn --data nowhere.csv --backbone backbone --out new", "there is no nowhere.csv"),
+        ("learn --data clips.csv --backbone nowhere/at/all --out new", "no folder nowhere/at/all"),
+        ("learn --data clips.csv --backbone backbone --out file", "file/tokens: Not a directory"),
+        ("learn --data clips.csv --backbone backbone --out new --device abacus", "device 'abacus'"),
+        ("learn --data clips.csv --backbone backbone --out new --steps 0", "steps must be at least 1"),
+        ("learn --data clips.csv --backbone backbone --out new --trim 1.5", "trim must be a share"),
+    ],
+    "node": [
+        ("node imagge:=/camera", "did you mean image?"),
+        ("node image=/camera", "arguments are written name:=value"),
+        ("node autostart:=perhaps", "autostart must be one of true, false"),
+        ("node respawn:=true", "respawn is for ros2 launch"),
+    ],
     "verify": [
         ("verify --store nowhere", "nowhere is not a complete token store"),
         ("verify --store file", "file is not a complete token store"),
-        *((f"verify --store {name}", f"{name} is not a complete token store") for name in ("list", "typed")),
+        ("verify --store list", "list is of another format"),
+        ("verify --store typed", "typed/manifest.json is not what was written"),
     ],
     "evaluate": [
         ("evaluate --store nowhere --heads heads", "nowhere is not a complete token store"),
@@ -77,7 +100,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("evaluate --store store --heads heads --markdown store", "store is a folder, where a file"),
         ("evaluate --store store --heads heads --markdown file/new", "file: File exists"),
         ("evaluate --store long --heads heads", "no clips as long as a window (60.0 s)"),
-        ("evaluate --store list --heads heads", "list is not a complete token store"),
+        ("evaluate --store list --heads heads", "list is of another format"),
         ("evaluate --store store --heads broken", "broken"),
     ],
     "train": [
@@ -89,7 +112,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (f"{TRAIN} --out new --hold-out mars", "nothing to hold out is called mars"),
         (f"{TRAIN} --out new --probe linaer", "linaer"),
         (f"{TRAIN} --out new --optimizer sgd", "unknown optimizer 'sgd'"),
-        (f"{TRAIN} --out new --normalization batch", "unknown probe.normalization 'batch'"),
+        (f"{TRAIN} --out new --normalization batch", "unknown normalization 'batch'"),
         (f"{TRAIN} --out new --adapter.kind vpt_deep", "adapters are trained on pixels"),
         (f"{TRAIN} --out new --adapter.kind lora", "lora"),
         (f"{TRAIN} --out new --start nowhere", "nowhere"),
@@ -98,14 +121,14 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (f"{TRAIN} --out new --token-pooling 3", "3"),
         ("train --store store --tasks colour --out new", "colour"),
         ("train --store nowhere --out new", "nowhere is not a complete token store"),
-        ("train --store list --out new", "list is not a complete token store"),
-        ("train --store typed --out new", "typed is not a complete token store"),
+        ("train --store list --out new", "list is of another format"),
+        ("train --store typed --out new", "typed/manifest.json is not what was written"),
         (
             "train --store long --out new",
             "long has nothing to train on: none of its training clips is as long",
         ),
         ("train --store store --out new --config nowhere.yaml", "nowhere.yaml cannot be read"),
-        ("train --store store --out new --config file", "file must hold options"),
+        ("train --store store --out new --config file", "file: Input should be an object"),
         ("train --store store --out new --steps many", "steps"),
     ],
     "reproduce": [
@@ -281,8 +304,10 @@ sys.meta_path.insert(0, NoRos())
 for entry in sys.argv[1:]:
     name, _, place = entry.partition("=")
     module, _, function = place.strip().partition(":")
-    of_cli = name.strip() == "step-ros"
-    for arguments in (["watch"], ["listen", "--out", "new"]) if of_cli else ([], ["--help"]):
+    given = [[], ["--help"], ["-h"]]
+    if name.strip() == "step-ros":
+        given = [["watch"], ["listen", "--out", "new"], ["node"]]
+    for arguments in given:
         sys.argv = [name.strip(), *arguments]
         try:
             code = getattr(importlib.import_module(module), function)()
@@ -312,7 +337,7 @@ def test_every_program_says_that_there_is_no_ros(tmp_path: Path) -> None:
     )
     assert "Traceback" not in done.stderr and done.returncode == 0, done.stderr
     ends = done.stdout.splitlines()
-    assert len(ends) == 2 * len(entries) and all(line.endswith(" 1") for line in ends), done.stdout
+    assert len(ends) == 3 * len(entries) and all(line.endswith(" 1") for line in ends), done.stdout
     told = [line for line in done.stderr.splitlines() if line]
     assert len(told) == len(ends) and all(f"there is no rclpy; {NO_ROS}" in line for line in told)
 
@@ -377,12 +402,15 @@ def test_a_full_disk_at_the_end_of_a_training_costs_nothing_that_was_learnt(
     prepared: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     line = f"{TRAIN} --out filled"
-    Path("filled/verb").mkdir(parents=True)
-    Path("filled/verb/README.md").symlink_to("/dev/full")
-    assert run(line) == 1
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trained_heads, "write_provenance", no_room)
+        assert run(line) == 1
     shown = capfd.readouterr().err
     assert "the heads cannot be written to filled" in shown and "Traceback" not in shown
-    shutil.rmtree("filled/verb")
     loads: list[int] = []
     load = Checkpoint.load
 
@@ -401,7 +429,7 @@ def test_a_full_disk_at_the_end_of_a_training_costs_nothing_that_was_learnt(
         ("evaluate --store store --heads heads", "step_ros.paper.judged_heads", "judge"),
         (f"{REPLAY} --out halted_run", "step_ros.runs.replay_run", "_moment"),
         ("report run", "step_ros.report.report", "render"),
-        ("verify --store store", "step_ros.training.store.token_store", "file_sha256"),
+        ("verify --store store", "step_ros.training.store.token_store", "read_tokens"),
     ],
 )
 def test_what_is_quickly_done_again_says_so(
