@@ -90,6 +90,7 @@ def train(
         "options": options.to_json(),
         "tasks": list(lesson.teaching.tasks),
         "store": [str(lesson.store.root), lesson.store.backbone.sha256, len(lesson.training)],
+        "trained": list(trained_state(heads)),  # heads with a text side have other weights than plain ones
     }
     modules = {"heads": heads, "best": best}
     checkpoint = Checkpoint(checkpoints, about, modules, optimizer, batches.generator)
