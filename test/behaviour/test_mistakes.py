@@ -427,7 +427,7 @@ def test_a_full_disk_at_the_end_of_a_training_costs_nothing_that_was_learnt(
     ("line", "module", "call"),
     [
         ("evaluate --store store --heads heads", "step_ros.paper.judged_heads", "judge"),
-        (f"{REPLAY} --out halted_run", "step_ros.runs.replay_run", "_moment"),
+        (f"{REPLAY} --out halted_run", "step_ros.runs.replay", "Moment"),
         ("report run", "step_ros.report.report", "render"),
         ("verify --store store", "step_ros.training.store.token_store", "read_tokens"),
     ],
