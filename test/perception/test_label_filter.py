@@ -70,6 +70,12 @@ def test_changes(probabilities: list[float], expected: list[tuple[str, float]]) 
     assert brief(run(make_filter(0.3, 0.5, 0.7), probabilities)) == expected
 
 
+def test_at_the_threshold_a_label_holds() -> None:
+    label_filter = make_filter(0.0, 0.0, 0.75)  # of two halves, so float32 has it exactly
+    assert brief(run(label_filter, [0.75, 0.75])) == [("open", 0.0)]
+    assert brief(run(label_filter, [0.7499], start=2)) == [(UNKNOWN, 0.2)]
+
+
 def test_without_delays_and_threshold_every_change_of_label_is_told() -> None:
     changes = run(make_filter(0, 0, 0), [0.9, 0.8, 0.2, 0.7])
     assert brief(changes) == [("open", 0.0), ("close", 0.2), ("open", 0.3)]

@@ -23,3 +23,10 @@ def test_the_threshold_is_the_lowest_that_is_right_often_enough() -> None:
     assert fit_rejection_threshold(probabilities, targets, accuracy=0.9) == pytest.approx(0.8)
     assert fit_rejection_threshold(probabilities, targets, accuracy=0.75) == 0.0
     assert fit_rejection_threshold(probabilities, 1 - targets, accuracy=0.9) == pytest.approx(0.7)
+
+
+def test_the_temperature_stays_within_what_confidence_can_be_worth() -> None:
+    targets = torch.tensor([0, 1] * 20)
+    logits = torch.eye(2)[targets]
+    assert fit_temperature(logits / 1000, targets) == pytest.approx(0.05)  # always right, and hardly sure
+    assert fit_temperature(10 * logits, 1 - targets) == pytest.approx(20.0)  # always wrong, and sure

@@ -62,6 +62,25 @@ def test_one_task_beyond_range_leaves_the_others_streaming() -> None:
             torch.testing.assert_close(logits[task], head(stream[None, -4:])[0], rtol=1e-5, atol=1e-5)
 
 
+def test_a_cls_token_that_looks_at_itself_alone() -> None:
+    """Its own score is so far above all others that a softmax relative to those would overflow."""
+    torch.manual_seed(0)
+    heads = make_heads((4,))
+    probe = heads["task_0"].probe
+    with torch.no_grad():
+        query, key, _ = probe.in_proj.weight.chunk(3)
+        key.copy_(query)
+        probe.in_proj.bias.zero_()
+        probe.cls.mul_(100)
+    streaming = StreamingHeads(heads)
+    stream = torch.randn(8, 5, 24)
+    for index, tokens in enumerate(stream):
+        streaming.push(index, tokens)
+    logits = streaming.logits()
+    assert streaming.streaming_tasks == ("task_0",) and logits is not None
+    assert relative_error(logits["task_0"], in_double(heads["task_0"], stream[-4:])) < 1e-5
+
+
 def test_without_temporal_embeddings_the_stream_is_order_blind() -> None:
     """The order-blind self-attention probe is the special case with all temporal embeddings zero."""
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from step_ros.ros.node.image_input import ImageInput, reliability_for, type_name
+from step_ros.ros.node.image_input import MOST_LOST, ImageInput, reliability_for, type_name
 
 TOPIC = "camera/compressed"
 
@@ -165,3 +165,10 @@ def test_images_that_were_replaced_before_they_were_taken_are_counted(graph: Any
     spin_until(lambda: received[-1].format == "last", "the newest image")
     assert len(received) + images.lost == 101
     assert images.lost > 0
+
+
+def test_numbers_far_apart_are_of_two_publishers_and_none_was_lost(graph: Any, make_input: Any) -> None:
+    images, _, _ = make_input("reliable")
+    for number in (5, 6, 9, 9 + MOST_LOST, 9 + 2 * MOST_LOST + 1, 3, 4, 5):
+        images._note_sequence(number)
+    assert images.lost == 2 + MOST_LOST - 1  # 7 and 8, and what a stretch of so many hides
