@@ -19,11 +19,13 @@ BIN := $(VENV)/bin
 # One stamp for each Python and ROS: with another one it is set up again.
 ROS := $(or $(if $(AMENT_PREFIX_PATH),$(ROS_DISTRO)),wheels)
 STAMP := $(VENV)/.set-up-$(ROS)-$(subst /,-,$(PYTHON))
+# What is installed, with hashes; of the environment's Python.
+PINS = constraints/hashes/python$(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 SETUP_INPUTS := $(wildcard setup.py setup.cfg package.xml constraints/*.txt requirements/*.txt \
     scripts/setup_environment.sh scripts/build_interfaces.py \
     interfaces/*/* interfaces/*/msg/*)
 
-.PHONY: help setup demo test fuzz soak audit lint benchmark benchmark-gpu docs clean
+.PHONY: help setup demo test fuzz soak audit sbom lint benchmark benchmark-gpu docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -50,8 +52,13 @@ soak: $(STAMP) ## two cameras for MINUTES=30, then FAULTS=200 random faults: mem
 audit: $(STAMP) ## are the pinned dependencies known to be vulnerable? (pip-audit, in an environment of its own)
 	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
 	    $(VENV)/audit/bin/pip install --quiet pip-audit; }
-	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes \
-	    --requirement constraints/hashes/python$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
+	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement $(PINS)
+
+sbom: $(STAMP) ## the pinned dependencies with their hashes as a CycloneDX bill of materials, build/sbom.json
+	@test -x $(VENV)/sbom/bin/cyclonedx-py || { $(BIN)/python -m venv $(VENV)/sbom && \
+	    $(VENV)/sbom/bin/pip install --quiet cyclonedx-bom; }
+	@mkdir -p build && $(VENV)/sbom/bin/cyclonedx-py requirements --output-reproducible --of JSON \
+	    --output-file build/sbom.json $(PINS)
 
 lint: $(STAMP) ## the linters alone: ruff, mypy, ROS's own, package.xml, the rooms
 	@$(BIN)/python -m pytest -q test/style
