@@ -100,7 +100,9 @@ def _engine_for(
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                request: Any = compile_program(torch.export.export(module, (example,)), precision)
+                request: Any = compile_program(
+                    torch.export.export(module, (example,)), precision
+                ).create_infer_request()
         except (EngineError, RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
             warnings.warn(f"OpenVINO does not take {type(network).__name__}: {error}", stacklevel=2)
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -14,22 +16,62 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from step_ros.backbones.encoder import Encoder
-from step_ros.backbones.engines.engine import Engine, EngineError
+from step_ros.backbones.engines.engine import Engine, EngineError, first_line, precision_name
+from step_ros.backbones.engines.engine_cache import EngineCache
 from step_ros.backbones.engines.fixed_size import FixedSizeTower, export_program
+from step_ros.backbones.identity import weights_sha256
 from step_ros.extras import optional_package
+
+_log = logging.getLogger(__name__)
 
 
 class OpenVinoEngine(Engine):
-    """Runs a backbone on the CPU with OpenVINO, on as many threads as PyTorch uses when it is built."""
+    """Runs a backbone on the CPU with OpenVINO, on as many threads as PyTorch uses when it is built.
+
+    What it compiles is kept on disk: the next start takes it from there.
+
+    Args:
+        encoder: on the CPU.
+        precision: one of `precisions`.
+        cache: where compiled models are kept; None takes the default folder.
+    """
 
     name = "openvino"
 
-    def __init__(self, encoder: Encoder, precision: torch.dtype) -> None:
+    def __init__(self, encoder: Encoder, precision: torch.dtype, cache: EngineCache | None = None) -> None:
         super().__init__(encoder, precision)
+        self._request = self._load_or_compile(encoder, cache or EngineCache()).create_infer_request()
+        self._lock = threading.Lock()
+
+    def _load_or_compile(self, encoder: Encoder, cache: EngineCache) -> Any:
+        core, options = _openvino().Core(), _options(self.precision)
         # The weights go in as float32: OpenVINO narrows them itself, and keeps what must stay wide.
         module = FixedSizeTower(encoder, torch.float32)
-        self._request = compile_program(export_program(module), precision)
-        self._lock = threading.Lock()
+        built_from = self._built_from(encoder, module, core)
+        kept = cache.load(built_from)
+        if kept is not None:
+            try:
+                return core.import_model(io.BytesIO(kept), "CPU", options)
+            except RuntimeError as error:
+                _log.warning("OpenVINO does not take the model it once compiled: %s", first_line(error))
+                cache.remove(built_from)
+        compiled = compile_program(export_program(module), self.precision)
+        cache.store(built_from, compiled.export_model().getvalue())
+        return compiled
+
+    def _built_from(self, encoder: Encoder, module: FixedSizeTower, core: Any) -> dict[str, str]:
+        """All that a compiled model depends on."""
+        return {
+            "weights": weights_sha256(module),
+            "model": f"{type(encoder.tower).__name__} of a {encoder.tower.model_type}",
+            "image_size": str(encoder.identity.image_size),
+            "precision": precision_name(self.precision),
+            "threads": str(torch.get_num_threads()),
+            "processor": core.get_property("CPU", "FULL_DEVICE_NAME"),
+            "instructions": str(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+            "instructions_at_most": os.environ.get("ONEDNN_MAX_CPU_ISA", ""),
+            "openvino": str(_openvino().__version__),
+        }
 
     @classmethod
     def precisions(cls, device: torch.device) -> tuple[torch.dtype, ...]:
@@ -50,7 +92,7 @@ class OpenVinoEngine(Engine):
 
 
 def compile_program(program: ExportedProgram, precision: torch.dtype) -> Any:
-    """An OpenVINO request that runs a program on the CPU, on as many threads as PyTorch uses now.
+    """A program as OpenVINO runs it on the CPU, on as many threads as PyTorch uses now.
 
     Raises:
         MissingPackageError: OpenVINO is not installed.
@@ -63,16 +105,15 @@ def compile_program(program: ExportedProgram, precision: torch.dtype) -> Any:
     with _quiet():
         decoder = decoders.TorchFXPythonDecoder.from_exported_program(program)  # outlives the conversion
         model = frontend.convert(frontend.load(decoder))
-    compiled = core.compile_model(
-        model,
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "bf16" if precision is torch.bfloat16 else "f32",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        },
-    )
-    return compiled.create_infer_request()
+    return core.compile_model(model, "CPU", _options(precision))
+
+
+def _options(precision: torch.dtype) -> dict[str, Any]:
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision is torch.bfloat16 else "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
 
 
 @contextmanager
