@@ -85,7 +85,9 @@ def jobs(given: Path) -> dict[str, Job]:
             steps=2, check_every=1, batch_size=2, num_heads=2, token_dropout=0.0, precision="float32",
             seed=seed, validation_share=0.5,
         )  # fmt: skip
-        return lambda out: void(train_heads(open_store(given / "store"), ["verb"], out, options))
+        return lambda out: void(
+            train_heads(open_store(given / "store"), ["verb"], out, options, overwrite=True)
+        )
 
     def head_is_refused(out: Path) -> bool:
         try:

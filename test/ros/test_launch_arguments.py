@@ -24,6 +24,13 @@ def test_what_is_left_empty_the_parameter_file_says() -> None:
     assert (asked.name, asked.namespace, asked.respawn) == ("perception", "", False)
 
 
+def test_heads_and_their_backbone_are_given_to_the_node() -> None:
+    asked = node_launch(parse_arguments(["models:=heads/verb", "backbone:=/models/dinov2-small"]))
+    assert asked.parameters["models"] == ["heads/verb"]
+    assert asked.parameters["backbone"] == "/models/dinov2-small"
+    assert 'backbone:="/models/dinov2-small"' in asked.command_line()
+
+
 @pytest.mark.parametrize("text", ["front, wrist", "[front,wrist]", "['front', \"wrist\"]", "front wrist"])
 def test_several_cameras_with_topics_transports_and_reliabilities_of_their_own(text: str) -> None:
     asked = node_launch(
