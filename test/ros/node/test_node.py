@@ -78,8 +78,8 @@ def test_what_is_not_possible_now_is_refused_and_the_node_lives_on(node: Any) ->
 def test_a_configuration_that_fails_ends_where_it_began_with_the_reason(node: Any) -> None:
     assert not node.change("configure")
     assert node.state() == "unconfigured"
-    status = status_when(node, "unconfigured: ")  # that it loads /nowhere/at/all, the progress says too
-    assert status.level == DiagnosticStatus.ERROR and "/nowhere/at/all" in node.client.values["last_error"]
+    node.graph.wait_for(lambda: "/nowhere/at/all" in node.client.values["last_error"], "the reason")
+    assert status_when(node, "unconfigured: ").level == DiagnosticStatus.ERROR
 
 
 def test_what_lies_elsewhere_is_refused_before_it_is_configured_too(node: Any) -> None:
