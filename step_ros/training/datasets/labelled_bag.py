@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import cv2
-
-from step_ros.frames import BagError, Frame, read_bag_frames, read_video
+from step_ros.frames import BagError, Frame, read_bag_frames, read_video, video
 from step_ros.frames.bags.labels import LABEL_TYPES, LabelChange, answer_topics, read_label_changes
 from step_ros.frames.bags.storage import open_bag
 from step_ros.training.datasets.labelled_clips import ClipsError, ClipSet, LabelledClip, task_found
@@ -88,14 +86,11 @@ def _changes_by_task(path: Path) -> dict[str, list[LabelChange]]:
     return told
 
 
-def announced_seconds(video: Path) -> float:
-    """A video's length by its header; of a bag, by reading it."""
-    if is_bag(video):
-        try:
-            return max((frame.stamp_ns for frame in read_frames(video)), default=0) / 1e9
-        except BagError:
-            return 0.0
-    capture = cv2.VideoCapture(str(video))
-    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    capture.release()
-    return max(count, 0.0) / rate if rate > 0 else 0.0
+def announced_seconds(path: Path) -> float:
+    """A video's length by its header; of a bag, by reading it; 0 where neither can be had."""
+    if not is_bag(path):
+        return video.announced_seconds(path)
+    try:
+        return max((frame.stamp_ns for frame in read_frames(path)), default=0) / 1e9
+    except BagError:
+        return 0.0
