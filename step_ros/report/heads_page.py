@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from step_ros.atomic_files import write_text
 from step_ros.report.confusion_figures import confusion_figure, pair_matrices
 from step_ros.report.scored import Scored, words
+from step_ros.report.tables import Table
+from step_ros.report.template import render_page
 from step_ros.scores.classes import class_result, confusion_matrix
 from step_ros.scores.probabilities import softmax
 from step_ros.scores.score import NOTHING, percent
 from step_ros.scores.verdict import Finding, Gravity, Judged, interval
-
-_PAGE = Path(__file__).with_name("page")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class HeadSection:
         return [figure for figure in (confusion_figure(drawn), pair_matrices(drawn)) if figure is not None]
 
     @property
-    def classes(self) -> list[tuple[str, ...]]:
+    def classes(self) -> Table:
         """A row a class: its clips, how many are right and with what certainty, what it is taken for."""
         judged, answers = self.judged, self.judged.logits.argmax(1)
         counts = confusion_matrix(judged.targets, answers, len(judged.labels))
@@ -76,7 +75,15 @@ class HeadSection:
                 (words(result.label), taught, str(result.clips), percent(found.share),
                  f"{percent(found.low)} to {percent(found.high)}", taken_for)
             )  # fmt: skip
-        return rows
+        columns = (
+            "class",
+            "clips that taught it",
+            "clips judged",
+            "right, %",
+            "95 % of confidence",
+            "taken for",
+        )
+        return Table("Every class", columns, rows)
 
 
 def write_heads_page(path: Path, title: str, heads: Sequence[HeadSection], facts: Mapping[str, str]) -> None:
@@ -88,18 +95,5 @@ def write_heads_page(path: Path, title: str, heads: Sequence[HeadSection], facts
         heads: what to show, in this order.
         facts: how they came about, by what to call it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PAGE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("heads.html").render(
-        title=title,
-        heads=heads,
-        facts=facts,
-        doubt=Gravity.DOUBT.value,
-        style=(_PAGE / "report.css").read_text(encoding="utf-8"),
-    )
+    page = render_page("heads.html", title=title, heads=heads, facts=facts, doubt=Gravity.DOUBT.value)
     write_text(path, page)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from step_ros.atomic_files import write_text
 from step_ros.frames import BagError
 from step_ros.perception import Perceiver
@@ -32,6 +30,7 @@ from step_ros.report.tables import (
     pace_table,
     symmetric_table,
 )
+from step_ros.report.template import PAGE, render_page
 from step_ros.report.timeline import timeline_data, timeline_drawing
 from step_ros.runs.run import METRICS, REPLAY, REPORT, Run, read_run
 from step_ros.runs.settings import read_settings
@@ -41,7 +40,6 @@ from step_ros.scores.score import described, value_at
 PAIRS_SHOWN = 3
 """Pairs with attention maps and t-SNE, unless others are asked for: those that were seen longest."""
 
-_PAGE = Path(__file__).with_name("page")
 _STRIP = 10  # pictures of the film strip on paper
 
 
@@ -147,15 +145,9 @@ def render(
     run: Run, metrics: dict[str, Any], look: SecondLook, cost: Cost | None, notes: list[str], *, title: str
 ) -> str:
     """The page as HTML that refers to nothing outside itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PAGE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     strip = look.film[:: max(1, -(-len(look.film) // _STRIP))]
-    return environment.get_template("report.html").render(
+    return render_page(
+        "report.html",
         title=title,
         facts=_facts(run),
         tiles=_tiles(run, metrics),
@@ -165,8 +157,7 @@ def render(
         timeline_drawing=timeline_drawing(run),
         has_film=bool(look.film),
         strip=[(_data_uri(f.jpeg), f"{(f.stamp_ns - run.span_ns[0]) / 1e9:.1f} s") for f in strip],
-        style=(_PAGE / "report.css").read_text(encoding="utf-8"),
-        script=(_PAGE / "timeline.js").read_text(encoding="utf-8"),
+        script=(PAGE / "timeline.js").read_text(encoding="utf-8"),
     )
 
 
