@@ -20,6 +20,15 @@ try:
 except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
+# Stable labels are latched: whoever subscribes late is told the present one at once. A node that was killed
+# cannot take its label back: the lease, which must be 2 s or more, tells of that.
+STABLE = QoSProfile(
+    depth=1,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    liveliness=LivelinessPolicy.AUTOMATIC,
+    liveliness_lease_duration=Duration(seconds=2),
+)
+
 # What the robot does while a person does something. Two actions that are each other played backwards ask for
 # opposite reactions: mistaking one for the other would be worse than not reacting at all.
 REACTIONS = {
@@ -38,19 +47,11 @@ class HandoverPlanner(Node):
         super().__init__("handover_planner")
         perception = self.declare_parameter("perception", "/perception").value
         task = self.declare_parameter("task", "atomic_action").value
-        # Stable labels are latched: whoever subscribes late is told the present one at once. A node that was
-        # killed cannot take its label back: the lease, which must be 2 s or more, tells of that.
-        stable = QoSProfile(
-            depth=1,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL,
-            liveliness=LivelinessPolicy.AUTOMATIC,
-            liveliness_lease_duration=Duration(seconds=3),
-        )
         self.create_subscription(
             Classification,
             f"{perception}/{task}/stable",
             self._on_action,
-            stable,
+            STABLE,
             event_callbacks=SubscriptionEventCallbacks(liveliness=self._on_liveliness),
         )
         self._reaction = ""

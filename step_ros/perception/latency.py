@@ -21,6 +21,8 @@ class Latency:
     """Median, in milliseconds; NaN while there are none."""
     p99_ms: float
     """99th percentile, in milliseconds; NaN while there are none."""
+    worst_ms: float
+    """The longest, in milliseconds; NaN while there are none."""
 
 
 class Latencies:
@@ -41,9 +43,9 @@ class Latencies:
         """Percentiles of what is kept."""
         self._expire(now_s)
         if not self._kept:
-            return Latency(0, float("nan"), float("nan"))
-        p50, p99 = np.percentile([milliseconds for _, milliseconds in self._kept], (50, 99))
-        return Latency(len(self._kept), float(p50), float(p99))
+            return Latency(0, float("nan"), float("nan"), float("nan"))
+        p50, p99, worst = np.percentile([milliseconds for _, milliseconds in self._kept], (50, 99, 100))
+        return Latency(len(self._kept), float(p50), float(p99), float(worst))
 
     def clear(self) -> None:
         """Forget all."""

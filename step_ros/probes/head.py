@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ class Head(nn.Module, PyTorchModelHubMixin):
     def dtype(self) -> torch.dtype:
         """The type of the head's weights."""
         return self._weight.dtype
+
+    @property
+    def sha256(self) -> str:
+        """Digest over the config and the weights as float32: who has the same answers the same."""
+        digest = hashlib.sha256(json.dumps(self.config.to_json(), sort_keys=True).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            values = tensor.detach().to("cpu", torch.float32).contiguous()
+            digest.update(f"{name} {tuple(values.shape)}".encode())
+            digest.update(values.numpy().data)
+        return digest.hexdigest()
 
     @property
     def step(self) -> StepProbe:

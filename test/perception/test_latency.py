@@ -14,7 +14,15 @@ def test_what_is_longer_ago_is_forgotten() -> None:
     for second in range(5, 30):
         latencies.add(50.0, float(second))
     now = latencies.now(29.0)
-    assert (now.count, now.p50_ms, now.p99_ms) == (RECENT_SECONDS + 1, 50.0, 50.0)
+    assert (now.count, now.p50_ms, now.p99_ms, now.worst_ms) == (RECENT_SECONDS + 1, 50.0, 50.0, 50.0)
+
+
+def test_the_worst_is_told_though_percentiles_pass_over_it() -> None:
+    latencies = Latencies()
+    for index in range(200):
+        latencies.add(900.0 if index == 50 else 50.0, index / 30)
+    now = latencies.now(200 / 30)
+    assert (now.p99_ms, now.worst_ms) == (50.0, 900.0)
 
 
 def test_without_any_there_are_no_percentiles() -> None:

@@ -67,6 +67,27 @@ def test_a_saved_head_comes_back_the_same(tmp_path: Path, normalization: str) ->
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors", "README.md"}
 
 
+@pytest.mark.parametrize("normalization", ["none", "channel"])
+def test_the_digest_is_of_all_that_answers_depend_on_and_of_nothing_else(
+    tmp_path: Path, normalization: str
+) -> None:
+    probe = ProbeConfig(dim=16, num_heads=2, normalization=normalization)
+    head = saved_head(tmp_path / "here", probe=probe)
+    moved = (tmp_path / "here").rename(tmp_path / "there")
+    assert Head.from_pretrained(moved).sha256 == head.sha256
+    others = [saved_head(tmp_path / "warmer", probe=probe, temperature=2.5)]
+    others.append(
+        saved_head(tmp_path / "renamed", probe=probe, labels=("shut", "close", "idle"), symmetric_pairs=())
+    )
+    others.append(saved_head(tmp_path / "trained", probe=probe))
+    with torch.no_grad():
+        others[-1].step.classifier.bias[0] += 1e-6
+    if normalization == "channel":
+        others.append(saved_head(tmp_path / "normalised", probe=probe))
+        others[-1].normalization.fit(torch.ones(16), torch.ones(16))
+    assert len({head.sha256, *(other.sha256 for other in others)}) == len(others) + 1
+
+
 def test_a_calibrated_head_saves_its_new_temperature(tmp_path: Path) -> None:
     head = saved_head(tmp_path)
     head.config = replace(head.config, temperature=2.5)

@@ -89,6 +89,7 @@ class Pipeline:
         except Exception:
             self.close()
             raise
+        self._note_models(heads)
 
     @property
     def tasks(self) -> list[str]:
@@ -107,6 +108,7 @@ class Pipeline:
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
             "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
             "backbone": str(self.backbone.identity),
+            "models_sha256": self._digests,
             "tasks": ", ".join(self.tasks),
             "tasks_streaming": ", ".join(streaming.streaming_tasks),
             "streaming_memory_mb": f"{streaming.streaming_memory_mb:.1f}",
@@ -175,7 +177,16 @@ class Pipeline:
         for camera in self.cameras.values():
             camera.set_heads(configs)
         self._heads = dict(heads)
-        self._node.get_logger().info(f"answering {', '.join(chosen)} from here on")
+        self._note_models(chosen)
+
+    def _note_models(self, heads: Mapping[str, Head]) -> None:
+        """Put on record which models answer from here on, for who has to find out later."""
+        digests = {
+            **{task: head.sha256 for task, head in heads.items()},
+            "backbone": self.backbone.identity.sha256,
+        }
+        self._digests = ", ".join(f"{name} {digest}" for name, digest in digests.items())
+        self._node.get_logger().info(f"the models from here on, by SHA-256: {self._digests}")
 
     def _configs(self) -> dict[str, Any]:
         return configs_of(next(iter(self.perceivers.values())))

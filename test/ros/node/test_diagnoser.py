@@ -32,7 +32,7 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "robot.md"
 
 
 def latency(milliseconds: float) -> Latency:
-    return Latency(100, milliseconds, milliseconds)
+    return Latency(100, milliseconds, milliseconds, milliseconds)
 
 
 GOOD = Snapshot(

@@ -57,12 +57,13 @@ def test_counts_rates_and_facts_are_values() -> None:
     assert values["receive_rate_hz"] == "30.0" and values["publish_rate_hz"] == "60.0"
     assert values["update_rate_hz"] == "10.0"
     assert values["latency_p50_ms"] == "30.0" and values["stamp_latency_p99_ms"] == "60.0"
+    assert values["latency_max_ms"] == "30.0" and values["stamp_latency_max_ms"] == "60.0"
     assert values["engine"] == "eager" and values["withheld"] == "0"
     assert (status.name, status.hardware_id) == ("robot/perception: pipeline", "cpu")
 
 
 def test_what_is_not_known_yet_is_empty() -> None:
-    values = values_of(said(replace(GOOD, latency=Latency(0, math.nan, math.nan))))
+    values = values_of(said(replace(GOOD, latency=Latency(0, math.nan, math.nan, math.nan))))
     assert values["latency_p50_ms"] == "" and values["receive_rate_hz"] == ""
     assert values["causes"] == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vision_msgs.msg import Classification, LabelInfo
 
+from step_ros.backbones import Backbone
+from step_ros.probes import Head
 from step_ros.ros.messages import nanoseconds_of
 
 from ...sure_models import make_head
@@ -24,11 +27,12 @@ def node(module_graph: Any, models: Any, tmp_path_factory: Any) -> SimpleNamespa
     film = graph.film()
     folder = tmp_path_factory.mktemp("new_heads")
     roots = f"model_roots:=[{folder}, {models.heads[0].parent}, {models.foreign_head.parent}]"
-    graph.start_ready_node("direction.max_rate:=20.0", roots)
+    process = graph.start_ready_node("direction.max_rate:=20.0", roots)
     listen = graph.client.listen
     return SimpleNamespace(
         graph=graph,
         client=graph.client,
+        process=process,
         film=film,
         folder=folder,
         set=graph.set_parameter,
@@ -166,6 +170,25 @@ def test_a_head_is_replaced(node: Any, models: Any) -> None:
     node.graph.wait_for(
         lambda: new_label(node, "object").results[0].class_id == "cup", "the old head's label"
     )
+
+
+def test_the_log_and_diagnostics_have_the_digests_of_the_models_from_the_start_and_after_each_change(
+    node: Any, models: Any
+) -> None:
+    backbone = Backbone.from_pretrained(models.heads[0].parent / "backbone").identity.sha256
+    action, cup = (Head.from_pretrained(head).sha256 for head in models.heads)
+    other = make_head(
+        node.folder / "noted_object", "object", models.heads[0].parent / "backbone", seed=5, sure_of="box"
+    )
+    first, *_ = re.findall(r"models from here on, by SHA-256: (.+)", node.process.output)
+    assert first == f"atomic_action {action}, object {cup}, backbone {backbone}"
+    assert node.set("models", [node.heads[0], str(other)]) == ""
+    expected = f"atomic_action {action}, object {Head.from_pretrained(other).sha256}, backbone {backbone}"
+    node.graph.wait_for(lambda: expected in node.process.output, "the log")
+    node.graph.wait_for(lambda: node.client.values["models_sha256"] == expected, "diagnostics")
+    before = node.process.output.count(first)
+    assert node.set("models", node.heads) == ""
+    node.graph.wait_for(lambda: node.process.output.count(first) > before, "the log")
 
 
 def test_a_label_that_is_not_sure_enough_is_unknown(node: Any, models: Any) -> None:
