@@ -98,15 +98,16 @@ def _check(console: Console, clip_set: ClipSet, window: float | None) -> None:
         ClipsError: something has to be mended first.
     """
     from step_ros.training.datasets import ClipsError
-    from step_ros.training.datasets.doubts import LEFT_OUT, Severity, find_doubts
+    from step_ros.training.datasets.doubts import Severity, find_doubts
 
     doubts = find_doubts(clip_set, window_seconds=window)
-    errors = [doubt.sentence for doubt in doubts if doubt.severity is Severity.ERROR]
+    errors = [str(doubt) for doubt in doubts if doubt.severity is Severity.ERROR]
     if errors:
         raise ClipsError("\n".join([*errors, "`step-ros check` says more"]))
-    for doubt in doubts:
-        if doubt.severity is Severity.DOUBT and not doubt.sentence.startswith(LEFT_OUT):
-            console.print(f"doubt: {doubt.sentence}", style="yellow", markup=False, highlight=False)
+    for doubt in (doubt for doubt in doubts if doubt.severity is Severity.DOUBT):
+        console.print(str(doubt), style="yellow", markup=False, highlight=False)
+    for note in clip_set.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
 
 
 def _describe(console: Console, clip_set: ClipSet, size: int) -> None:
