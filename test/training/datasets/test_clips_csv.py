@@ -73,6 +73,30 @@ def test_a_line_that_is_wrong_is_named_and_the_rest_is_read(tmp_path: Path, line
     assert clip_set.problems == [problem]
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "meant"),
+    [("start_time", "1.5", "start"), ("Start (s)", "0:01.5", "start"), ("t_end", "3", "end"), ("to", "3", "end"),
+     ("offset_sec", "3", "end"), ("end_frame", "75", "start and end, in seconds"),
+     ("frame_start", "75", "start and end, in seconds"), ("start_ms", "1500", "start and end, in seconds"),
+     ("subset", "Train", "split")],
+)  # fmt: skip
+def test_columns_of_times_and_splits_by_another_name(
+    column: str, cell: str, meant: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, f"video,{column},verb\na.mp4,{cell},open\n")
+    with pytest.raises(ClipsError, match="would be a task: call it " + meant):
+        read_clips_csv(path)
+    chosen = read_clips_csv(path, tasks=["verb"])
+    (note,) = chosen.notes
+    assert f"the column {column!r} holds " in note and note.endswith(f"is not read; to be read it is {meant}")
+    assert read_clips_csv(path, tasks=[column]).tasks[column].labels == [cell]
+
+
+def test_columns_that_only_sound_like_times(tmp_path: Path) -> None:
+    path = write(tmp_path, "video,from,frame,phase\na.mp4,box,left,begin\nb.mp4,shelf,right,train\n")
+    assert list(read_clips_csv(path).tasks) == ["from", "frame", "phase"]
+
+
 def test_a_file_that_is_no_csv_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ClipsError, match=r"clips\.csv:2: no csv"):
         read_clips_csv(write(tmp_path, HEADER + "x" * 140_000))
