@@ -38,7 +38,7 @@ from step_ros.training.datasets.labelled_clips import (
     labels_found,
 )
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
-from step_ros.training.yaml_file import YamlError, read_yaml
+from step_ros.training.yaml_file import YamlError, meant, read_yaml
 
 
 @dataclass(frozen=True)
@@ -182,14 +182,19 @@ def _tasks(
 ) -> dict[str, TaskLabels]:
     """Each task's labels and pairs: of the YAML, of the comments, or proposed."""
     beside = path.with_suffix(".yaml")
+    if path.with_suffix(".yml").exists():
+        if beside.exists():
+            raise ClipsError(f"{beside} and {path.with_suffix('.yml').name} both describe {path.name}; keep one")
+        beside = path.with_suffix(".yml")
     try:
         described = read_yaml(beside, dict[str, TaskDescription]) if beside.exists() else {}
     except YamlError as error:
         raise ClipsError(str(error)) from error
-    unknown = set(described) - set(table.columns)
+    unknown = sorted(set(described) - set(table.columns))
     if unknown:
+        near = meant(unknown[0], table.columns)
         raise ClipsError(
-            f"{beside} describes {', '.join(sorted(unknown))}; the csv has {', '.join(table.columns)}"
+            f"{beside} describes {', '.join(unknown)}; the csv has {', '.join(table.columns)}{near}"
         )
     tasks = {}
     for task in chosen:

@@ -149,6 +149,22 @@ def test_yaml_gives_order_pairs_and_idle(tmp_path: Path) -> None:
     assert read_clips_csv(path).tasks["verb"].symmetric_pairs == []
 
 
+def test_a_yaml_by_its_other_suffix(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + TWO)
+    path.with_suffix(".yml").write_text("verb: {symmetric_pairs: []}\n")
+    assert read_clips_csv(path).tasks["verb"].symmetric_pairs == []
+    path.with_suffix(".yaml").touch()
+    with pytest.raises(ClipsError, match=r"clips\.yaml and clips\.yml both describe clips\.csv; keep one"):
+        read_clips_csv(path)
+
+
+def test_a_task_that_the_yaml_misspells(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + TWO)
+    path.with_suffix(".yaml").write_text("vreb: {}\n")
+    with pytest.raises(ClipsError, match="describes vreb; the csv has .*; did you mean 'verb'"):
+        read_clips_csv(path)
+
+
 def test_a_class_that_the_yaml_does_not_know_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + TWO)
     path.with_suffix(".yaml").write_text("verb: {labels: [close, shut]}")
