@@ -85,6 +85,10 @@ def extract(
     videos = len({clip.file for clip in store.clips})
     what = "pixels for" if pixels else "tokens of"
     console.print(f"{out}: {len(store.clips)} clips of {videos} videos, {what} {store.backbone}")
+    if short := store.without_window(store.clips):
+        console.print(f"[yellow]{len(short)} are not as long as a window, {window:g} s: no head is judged by them:")
+        for clip in short:
+            console.print(f"  {clip.name}", markup=False, highlight=False)
     if store.problems:
         console.print(f"[yellow]{len(store.problems)} left out:")
         for problem in store.problems:
