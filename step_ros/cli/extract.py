@@ -74,9 +74,9 @@ def extract(
         raise ClipsError("--trim cuts clips, but with --window whole videos are encoded; give one of them")
     options = ExtractOptions(sampling, views, mirror, "uint8" if pixels else dtype, batch_size)
     clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
+    _check(console, clip_set, window)
     loaded = load_backbone(backbone, device=chosen)
     encoder: FrameEncoder = RawPatches(loaded.encoder) if pixels else loaded
-    _check(console, clip_set, window)
     _describe(console, clip_set, estimate_bytes(clip_set, encoder.identity, options))
     if not pixels:
         loaded.engine = select_engine(loaded.encoder, engine)
@@ -86,7 +86,7 @@ def extract(
     what = "pixels for" if pixels else "tokens of"
     console.print(f"{out}: {len(store.clips)} clips of {videos} videos, {what} {store.backbone}")
     if short := store.without_window(store.clips):
-        console.print(f"[yellow]{len(short)} are not as long as a window, {window:g} s: no head is judged by them:")
+        console.print(f"[yellow]no head is judged by {len(short)} in which no window of {window:g} s lies:")
         for clip in short:
             console.print(f"  {clip.name}", markup=False, highlight=False)
     if store.problems:

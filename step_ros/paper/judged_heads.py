@@ -78,8 +78,7 @@ def judge_heads(
     if store.holds_pixels:
         encoder = load_backbone(backbone or folder / BACKBONE_FOLDER, adapters=ALL_ADAPTERS)
     judgements = {task: judge(head, store, clips, encoder) for task, head in heads.items()}
-    for task, judgement in judgements.items():
-        _say_what_is_left_out(console, task, judgement, store, len(clips))
+    _say_what_is_left_out(console, judgements, store)
     blind: dict[str, ClipScores] = {}
     pairs: dict[str, list[Finding]] = {}
     if yardstick and not store.holds_pixels:
@@ -160,19 +159,16 @@ def _with_training(
     return replace(judged, trained=trained or None, seen=seen)
 
 
-def _say_what_is_left_out(
-    console: Console, task: str, judgement: Judgement, store: TokenStore, count: int
-) -> None:
-    short = f"not as long as a window, {store.clip.window_seconds:g} s"
-    for why, names in ((short, judgement.too_short), ("of a class that it does not have", judgement.unknown)):
+def _say_what_is_left_out(console: Console, judgements: Mapping[str, Judgement], store: TokenStore) -> None:
+    left_out: dict[str, list[str]] = {}
+    for task, judgement in judgements.items():
+        left_out[f"no window of {store.clip.window_seconds:g} s lies in"] = judgement.too_short
+        left_out[f"the head of {task} has no class for"] = judgement.unknown
+    for why, names in left_out.items():
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            console.print(
-                f"{task} is not judged by {len(names)} of {count} clips, {why}: {', '.join(names[:_NAMED])}{more}",
-                style="yellow",
-                markup=False,
-                highlight=False,
-            )
+            sentence = f"not judged: {why} {len(names)} clips: {', '.join(names[:_NAMED])}{more}"
+            console.print(sentence, style="yellow", markup=False, highlight=False)
 
 
 def _yardsticks(

@@ -28,12 +28,12 @@ def test_clips_that_are_too_short_are_named(
         "--window", 1, "--out", store, "--engine", "eager")  # fmt: skip
     shown = " ".join(capsys.readouterr().out.split())
     assert "clips.csv:10, clips.csv:11: 2 of 12 clips are shorter than a window (1 s)" in shown
-    assert "2 are not as long as a window, 1 s: no head is judged by them: scene2__0.mp4 0.00-0.50 s" in shown
+    assert "no head is judged by 2 in which no window of 1 s lies: scene2__0.mp4 0.00-0.50 s" in shown
 
     run("train", "--store", store, "--out", heads, "--probe", "moments")
     capsys.readouterr()
     run("evaluate", "--store", store, "--heads", heads, "--json", out)
     shown = " ".join(capsys.readouterr().out.split())
-    assert "verb is not judged by 2 of 4 clips, not as long as a window, 1 s: scene2__0.mp4 0.00-0.50 s, scene2__1.mp4" in shown
+    assert "not judged: no window of 1 s lies in 2 clips: scene2__0.mp4 0.00-0.50 s, scene2__1.mp4" in shown
     left_out = json.loads(out.read_text())["verb"]["left_out"]
     assert left_out["too_short"] == ["scene2__0.mp4 0.00-0.50 s", "scene2__1.mp4 0.00-0.50 s"]

@@ -77,17 +77,17 @@ def read_clips_csv(path: Path, *, tasks: Sequence[str] = (), group: str | None =
         raise ClipsError(f"{path} has {'a header but ' if table.columns else ''}no clips")
     known = {*FIXED_COLUMNS, *([group] if group else [])}
     chosen = list(tasks) or [name for name in table.columns if name not in known]
-    missing = [name for name in ("video", *tasks, *([group] if group else [])) if name not in table.columns]
-    if missing or not chosen:
+    expected = ["video", *tasks, *([group] if group else [])]
+    if not chosen or not set(expected) <= set(table.columns):
         raise ClipsError(
-            f"{path}:{1 + len(table.comments)}: columns are {table.columns}; expected video and "
-            f"{', '.join(missing) if missing else 'a task'}"
+            f"{path}:{1 + len(table.comments)}: columns are {', '.join(table.columns)}; expected "
+            f"{', '.join(expected)}{'' if tasks else ' and a task'}"
         )
     notes = [*table.notes, *_check_fixed_columns(path, table, chosen, bool(tasks))]
     problems: list[str] = []
     clips = [clip for row in table.rows if (clip := _clip(path, row, chosen, group, problems))]
     if not clips:
-        raise ClipsError("\n".join([f"{path} has no clips that can be used", *problems]))
+        raise ClipsError.of(f"{path} has no clips that can be used", problems)
     found = ClipSet(path.parent, clips, _tasks(path, clips, table, chosen), problems, notes)
     return known_classes_only(found)
 

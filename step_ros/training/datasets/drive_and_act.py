@@ -85,10 +85,8 @@ def read_drive_and_act(
         for path in found:
             clips += _read(path, SPLIT_NAMES[subset], videos, root, problems, notes)
     if not clips:
-        raise ClipsError(
-            "\n".join(
-                [f"{annotations or root} has no {level}.chunks_90.split_{split} with videos", *problems[:9]]
-            )
+        raise ClipsError.of(
+            f"{annotations or root} has no {level}.chunks_90.split_{split} with videos", problems
         )
     clips = _whole_annotations(clips) if whole else clips
     if level == MIDLEVEL:

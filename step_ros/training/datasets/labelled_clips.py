@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +12,18 @@ from step_ros.frames.plain_text import unprintable
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
 
 
+_NAMED = 9
+"""So many problems are named where nothing is left."""
+
+
 class ClipsError(ValueError):
     """A data set cannot be used at all; the message names file and line."""
+
+    @classmethod
+    def of(cls, sentence: str, problems: Sequence[str]) -> ClipsError:
+        """With the first of the problems that led to it."""
+        more = [f"and {len(problems) - _NAMED} more"] if len(problems) > _NAMED else []
+        return cls("\n".join([sentence, *problems[:_NAMED], *more]))
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,7 @@ def usable(clip_set: ClipSet) -> ClipSet:
         ClipsError: there are none.
     """
     if not clip_set.clips:
-        raise ClipsError("\n".join([f"{clip_set.root} has no clips that can be used", *clip_set.problems]))
+        raise ClipsError.of(f"{clip_set.root} has no clips that can be used", clip_set.problems)
     return clip_set
 
 

@@ -44,7 +44,7 @@ def test_other_columns_are_tasks_unless_tasks_are_chosen(tmp_path: Path) -> None
     ("text", "message"),
     [
         ("video,start,end,split\na,0,1,train\n", r"clips\.csv:1: columns .* a task"),
-        ("film,verb\na,open\n", r"clips\.csv:1: columns .* expected video"),
+        ("film,verb\na,open\n", r"clips\.csv:1: columns are film, verb; expected video and a task"),
         (HEADER, "no clips"),
         ("", "no clips"),
         (HEADER + "a.mp4,2,1,train,open\n", r"clips\.csv:2: a clip must end after"),
@@ -111,6 +111,11 @@ def test_missing_videos_and_overlaps_are_named(tmp_path: Path) -> None:
         "clips.csv:3: 1.0 to 3.0 seconds overlaps 0.0 to 2.0 (clips.csv:2); left out",
         f"clips.csv:5: there is no {tmp_path / 'no.mp4'}",
     ]
+
+
+def test_of_many_problems_the_first_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ClipsError, match=r"clips\.csv:10: there is no [^\n]*\nand 11 more$"):
+        read_dataset(write(tmp_path, HEADER + "no.mp4,0,1,train,open\n" * 20))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
