@@ -2,9 +2,9 @@
 
 UTF-8, with or without a byte order mark, or UTF-16 with one; commas, semicolons or tabs, and quotes as csv
 has them; lines that begin with `#` may stand anywhere. The columns `video`, `start`, `end` and `split`, in
-capitals or not, say which stretch of what a line is of, any other is a task, and a cell is the label. Spaces around a name or a
-cell are none of it, and a blank cell says nothing. Times are seconds, 62.5, or 1:02.5; 62,5 where no comma
-parts the cells.
+capitals or not, say which stretch of what a line is of, any other is a task, and a cell is the label. Spaces
+around a name or a cell are none of it, and a blank cell or line says nothing. Times are seconds, 62.5, or
+1:02.5; also 62,5 where no comma parts the cells. What is read otherwise than as UTF-8 is noted.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def read_segments_csv(path: Path, header: Sequence[str] = ()) -> SegmentsCsv:
     rows = []
     surplus = []
     try:
-        for cells in (list(map(str.strip, row)) for row in reader if row):
+        for cells in (list(map(str.strip, row)) for row in reader):
+            if not any(cells):
+                continue
             if not columns:
                 columns = [name.lower() if name.lower() in FIXED_COLUMNS else name for name in cells]
                 continue
@@ -100,7 +102,9 @@ def read_segments_csv(path: Path, header: Sequence[str] = ()) -> SegmentsCsv:
     _without_an_index(path, columns, rows, notes)
     data = [n + 1 for n, line in comments.items() if line.count(delimiter) == len(columns) - 1 > 0]
     if like_rows := [number for number in data if rows and number > rows[0].line]:
-        notes.append(f"{path}:{_numbers(like_rows)}: looks like a row, but begins with #: taken for a comment")
+        notes.append(
+            f"{path}:{_numbers(like_rows)}: looks like a row, but begins with #: taken for a comment"
+        )
     if delimiter != ",":
         for row in rows:
             for column in ("start", "end"):

@@ -23,7 +23,6 @@ from step_ros.training.pairs_in_data import look_at_pairs
 from step_ros.training.splits import SplitError, split_clips
 from step_ros.training.store import StoredClip, TokenStore
 
-
 _NAMED = 8
 """Of clips that are left out so many are named; evaluate.json has all."""
 
@@ -87,7 +86,9 @@ def judge_heads(
     for task, judgement in judgements.items():
         judged = _with_training(judgement.judged, folder / task, task, clips, store)
         findings = evaluate(judged, order_blind=blind[task].pair_accuracy if task in blind else None)
-        verdicts[task] = sorted([*findings, *pairs.get(task, [])], key=lambda each: list(Gravity).index(each.gravity))
+        verdicts[task] = sorted(
+            [*findings, *pairs.get(task, [])], key=lambda each: list(Gravity).index(each.gravity)
+        )
     beside = {f"{task}, by an order-blind linear probe": blind[task] for task in list(blind)[:1]}
     return JudgedHeads(judgements, beside, verdicts)
 
@@ -174,18 +175,18 @@ def _say_what_is_left_out(console: Console, judgements: Mapping[str, Judgement],
 def _yardsticks(
     store: TokenStore, judgements: Mapping[str, Judgement], clips: Sequence[StoredClip]
 ) -> tuple[dict[str, ClipScores], dict[str, list[Finding]]]:
-    """What the linear probe is worth, and what it says of pairs, by task, where there are others to train it."""
+    """What the linear probe is worth, and what it says of pairs, by task, where other clips can train it."""
     judged = {id(clip) for clip in clips}
     train = [clip for clip in store.clips if id(clip) not in judged and clip.split in ("", "train")]
     scores: dict[str, ClipScores] = {}
     pairs: dict[str, list[Finding]] = {}
-    tasks = [task for task in judgements if task in store.tasks]
-    means = (WindowMeans.of(store, train), WindowMeans.of(store, clips)) if tasks and train else None
-    for task in tasks if means is not None else ():
+    tasks = [task for task in judgements if task in store.tasks] if train else []
+    taught, shown = (WindowMeans.of(store, of if tasks else []) for of in (train, clips))
+    for task in tasks:
         of = judgements[task].judged
-        logits = order_blind_logits(task, of.labels, *means)
+        logits = order_blind_logits(task, of.labels, taught, shown)
         if logits is not None:
             scores[task] = clip_scores.evaluate(logits, logits, of.targets, of.labels, of.pairs)
-            test = means[1].labelled(task, of.labels)
-            pairs[task] = look_at_pairs(task, of.pairs, means[0], test, logits, of.labels, of.recordings)
+            test = shown.labelled(task, of.labels)
+            pairs[task] = look_at_pairs(task, of.pairs, taught, test, logits, of.labels, of.recordings)
     return scores, pairs

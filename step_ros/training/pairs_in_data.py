@@ -69,8 +69,8 @@ def look_at_pairs(
         if stills.low <= 0.5 and stills.high < _APART and order.low > 0.5:
             sentences.append(
                 f"{pair[0]} and {pair[1]} are no pair, but the order of frames alone tells them apart, in "
-                f"{order}, and a probe that is blind to it does not, in {stills}: if each is the other played "
-                "backwards, list them as a pair."
+                f"{order}, and a probe that is blind to it does not, in {stills}: if each is the other "
+                "played backwards, list them as a pair."
             )
     return [Finding(Gravity.PAIRS, sentence) for sentence in sentences]
 

@@ -21,29 +21,28 @@ class YamlError(ValueError):
     """A YAML file is not what it should be; the message names the file and the place in it."""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without what changes a meaning in silence: a key twice, and references, which repeat what is long."""
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    """YAML without what changes a meaning in silence, a key that is there twice, and without references."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> object:
         if self.check_event(yaml.AliasEvent):
-            event = self.get_event()
-            raise yaml.MarkedYAMLError(problem="references (*) are not read", problem_mark=event.start_mark)
+            _refuse(self.peek_event(), "references (*) are not read")
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> object:
         seen = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                name = self.construct_object(key)
-                if not isinstance(name, str):
-                    problem = f"{key.value} is no text for YAML: put it in quotes"
-                elif name in seen:
-                    problem = f"{name!r} is there twice"
-                else:
-                    seen.add(name)
-                    continue
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            name = self.construct_object(key, deep=True)
+            if not isinstance(name, str):
+                _refuse(key, f"the key {getattr(key, 'value', name)!r} is no text for YAML: put it in quotes")
+            if name in seen:
+                _refuse(key, f"{name!r} is there twice")
+            seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+def _refuse(where: yaml.Node | yaml.Event, problem: str) -> None:
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=where.start_mark)
 
 
 # 2024-01-01 is text, and so are 1:30 and 010, which YAML 1.1 reads as 90 and 8.

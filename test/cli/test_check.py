@@ -31,11 +31,15 @@ def test_an_error_ends_with_1_and_extract_stops_at_it_before_it_encodes(
     data: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = data / "clips.csv", data / "check.json"
-    path.write_text(path.read_text().replace("move_left,box", "Move_Left,box", 1) + "nowhere.mp4,scene9,wave,box\n")
+    path.write_text(
+        path.read_text().replace("move_left,box", "Move_Left,box", 1) + "nowhere.mp4,scene9,wave,box\n"
+    )
     with pytest.raises(SystemExit, match="1"):
         run("check", "--data", path, "--group", "scene", "--json", out)
     shown = capsys.readouterr().out
-    assert shown.index("error: clips.csv:5: verb has labels that differ in case") < shown.index("doubt: left out")
+    assert shown.index("error: clips.csv:5: verb has labels that differ in case") < shown.index(
+        "doubt: left out"
+    )
     assert "doubt: left out: clips.csv:14: there is no" in shown
     error, *_ = json.loads(out.read_text())["doubts"]
     assert (error["severity"], error["places"]) == ("error", ["clips.csv:5"])

@@ -11,9 +11,7 @@ import pytest
 Run = Callable[..., None]
 
 
-def test_clips_that_are_too_short_are_named(
-    data: Path, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_clips_that_are_too_short_are_named(data: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     lines = (data / "clips.csv").read_text().splitlines()
     rows = [line.split(",") for line in lines[1:]]
     short = {"scene2/0.mp4", "scene2/1.mp4"}

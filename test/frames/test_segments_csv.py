@@ -43,6 +43,7 @@ def test_rows_have_their_line_and_a_cell_for_every_column(tmp_path: Path) -> Non
         pytest.param(b"START,verb\n1,open\n", id="capitals"),
         pytest.param(b'"start","verb"\n"1", "open"\n', id="quotes"),
         pytest.param(b"start,verb\n\n1,open\n\n", id="empty lines"),
+        pytest.param(b"start,verb\n,\n1,open\n , \n", id="lines of empty cells"),
         pytest.param(b"start,verb\n1,open", id="no line end at the end"),
     ],
 )
@@ -86,7 +87,9 @@ def test_what_is_no_csv_is_named_with_its_line(tmp_path: Path) -> None:
         read(tmp_path, "# words\nvideo,verb\na,open\nb," + "x" * 140_000)
     with pytest.raises(SegmentsCsvError, match=r"segments\.csv cannot be read: .*utf-8"):
         read(tmp_path, b"video,verb\na,\xff\0\n")
-    with pytest.raises(SegmentsCsvError, match=r"segments\.csv:3, 5: more cells than the 2 columns; put a cell"):
+    with pytest.raises(
+        SegmentsCsvError, match=r"segments\.csv:3, 5: more cells than the 2 columns; put a cell"
+    ):
         read(tmp_path, "video,verb\na,open\nb,open,wide\nc,shut,,\nd,open,,wide\n")
     with pytest.raises(SegmentsCsvError, match=r"segments\.csv:2, 3, 4, 5, 6, 7, 8, 9, 10 and 11 more: more"):
         read(tmp_path, "video,verb\n" + "b,open,wide\n" * 20)

@@ -1,9 +1,8 @@
-"""What is said of heads beside their figures: which clips they are not judged by, and what data say of pairs."""
+"""What is said of heads beside their figures: which clips are judged, and what data say of pairs."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -48,7 +47,9 @@ def judged(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tupl
     for task, head in fitted.heads.items():
         head.save_pretrained(folder / "heads" / task)
     said = io.StringIO()
-    return judge_heads(store, folder / "heads", "test", console=Console(file=said, width=1000)), said.getvalue()
+    return judge_heads(
+        store, folder / "heads", "test", console=Console(file=said, width=1000)
+    ), said.getvalue()
 
 
 def pairs(judged: JudgedHeads, task: str) -> list[str]:
@@ -57,7 +58,9 @@ def pairs(judged: JudgedHeads, task: str) -> list[str]:
 
 def test_a_pair_that_stills_tell_apart_is_doubted(judged: tuple[JudgedHeads, str]) -> None:
     (doubt,) = pairs(judged[0], "colour")
-    assert doubt.startswith("red and blue are a pair, but a probe that is blind to order tells them apart in 100 %")
+    assert doubt.startswith(
+        "red and blue are a pair, but a probe that is blind to order tells them apart in 100 %"
+    )
 
 
 def test_two_classes_that_are_each_other_backwards_are_offered(judged: tuple[JudgedHeads, str]) -> None:

@@ -17,7 +17,7 @@ DIM = 12
 
 
 def clips(seed: int, count: int = 30) -> WindowMeans:
-    """Clips of which open and close show the same in opposite order, and wipe and pour in one; lift is unlike."""
+    """Open and close show the same in opposite order, wipe and pour in one; lift shows something else."""
     draw = np.random.default_rng(seed)
     shows = {"open": 0, "close": 0, "pour": 1, "wipe": 1, "lift": 2}
     goes = {"open": 1.0, "close": -1.0, "pour": 0.3, "wipe": 0.3, "lift": 0.0}
@@ -26,7 +26,9 @@ def clips(seed: int, count: int = 30) -> WindowMeans:
     for i, label in enumerate(labels):
         even[i, shows[label]] += 8.0
         odd[i, 3] += 4.0 * goes[label]
-    return WindowMeans([Window(f"{i}", "clip", 0, {"verb": label}) for i, label in enumerate(labels)], even, odd)
+    return WindowMeans(
+        [Window(f"{i}", "clip", 0, {"verb": label}) for i, label in enumerate(labels)], even, odd
+    )
 
 
 def sentences(pairs: Sequence[tuple[str, str]], count: int = 30) -> list[str]:
@@ -45,13 +47,17 @@ def test_a_pair_that_is_one_is_not_doubted() -> None:
 
 def test_a_pair_that_stills_tell_apart_is_doubtful() -> None:
     (doubt,) = sentences([("open", "close"), ("pour", "lift")])
-    assert doubt.startswith("pour and lift are a pair, but a probe that is blind to order tells them apart in 100")
+    assert doubt.startswith(
+        "pour and lift are a pair, but a probe that is blind to order tells them apart in 100"
+    )
     assert doubt.endswith("take the pair off the list.")
 
 
 def test_a_pair_that_is_not_listed_is_offered_and_classes_that_are_merely_alike_are_not() -> None:
     (offer,) = sentences([])
-    assert offer.startswith("open and close are no pair, but the order of frames alone tells them apart, in 100 %")
+    assert offer.startswith(
+        "open and close are no pair, but the order of frames alone tells them apart, in 100 %"
+    )
     assert offer.endswith("list them as a pair.")
 
 

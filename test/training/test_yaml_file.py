@@ -30,7 +30,7 @@ from step_ros.training.yaml_file import YamlError, meant, read_yaml
         ("steps: {", "cannot be read"),
         ("steps: 4\nprobe: step\nsteps: 5", r"'steps' is there twice\n.*line 3"),
         ("hold_out: &a [x]\nstart: *a", r"references \(\*\) are not read\n.*line 2"),
-        ("on: 4", "on is no text for YAML: put it in quotes"),
+        ("on: 4", "the key 'on' is no text for YAML: put it in quotes"),
         ("hold_out: [7]", "hold_out.0: .*string, found 7; put it in quotes"),
         ("seed: 010", "seed: .*integer, found '010'"),
         ("seed: 1:30", "seed: .*integer, found '1:30'"),

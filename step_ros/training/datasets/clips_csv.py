@@ -131,11 +131,13 @@ def _check_fixed_columns(path: Path, table: SegmentsCsv, tasks: Sequence[str], c
                 continue
         if name in tasks and not chosen:
             raise ClipsError(
-                f"{path}: the column {name!r} holds {what}, and would be a task: call it {meant}, or name the "
-                "tasks with --tasks"
+                f"{path}: the column {name!r} holds {what}, and would be a task: call it {meant}, or name "
+                "the tasks with --tasks"
             )
         if name not in tasks:
-            notes.append(f"{path}: the column {name!r} holds {what} and is not read; to be read it is {meant}")
+            notes.append(
+                f"{path}: the column {name!r} holds {what} and is not read; to be read it is {meant}"
+            )
     return notes
 
 
@@ -184,7 +186,9 @@ def _tasks(
     beside = path.with_suffix(".yaml")
     if path.with_suffix(".yml").exists():
         if beside.exists():
-            raise ClipsError(f"{beside} and {path.with_suffix('.yml').name} both describe {path.name}; keep one")
+            raise ClipsError(
+                f"{beside} and {path.with_suffix('.yml').name} both describe {path.name}; keep one"
+            )
         beside = path.with_suffix(".yml")
     try:
         described = read_yaml(beside, dict[str, TaskDescription]) if beside.exists() else {}

@@ -140,7 +140,7 @@ def _near_duplicates(task: str, by_label: Mapping[str, Sequence[LabelledClip]]) 
 def _classes(
     task: str, about: TaskLabels, by_label: Mapping[str, Sequence[LabelledClip]], teaching: str
 ) -> Iterator[Doubt]:
-    """Classes with hardly a clip to learn from, or none but to be judged by; `teaching` is the split to learn."""
+    """Classes with hardly a clip of the split `teaching`, or none."""
     taught = {
         label: [clip for clip in by_label.get(label, ()) if clip.split == teaching] for label in about.labels
     }
@@ -168,7 +168,7 @@ def _splits(clips: Sequence[LabelledClip]) -> Iterator[Doubt]:
     """Splits that are missing, and names that mean none."""
     splits = {clip.split for clip in clips}
     uncalibrated = (
-        "confidence of trained heads stays uncalibrated (temperature 1); give --validation-share to train, or "
+        "confidence of trained heads stays uncalibrated (temperature 1); give --validation-share to train or "
         "--probe moments, which needs none"
     )
     if splits == {""}:
@@ -221,7 +221,9 @@ def _twice(clips: Sequence[LabelledClip], film_of: Mapping[Path, Path]) -> Itera
         sentence = f"{len(places)} clips show what another of them shows, under the same label; keep one each"
         yield Doubt(Severity.DOUBT, sentence, places)
     if places := _places(differently):
-        sentence = f"{len(places)} clips show what another of them shows, under another label of the same task"
+        sentence = (
+            f"{len(places)} clips show what another of them shows, under another label of the same task"
+        )
         yield Doubt(Severity.DOUBT, sentence, places)
 
 

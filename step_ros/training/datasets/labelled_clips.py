@@ -11,7 +11,6 @@ from pathlib import Path
 from step_ros.frames.plain_text import unprintable
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
 
-
 _NAMED = 9
 """So many problems are named where nothing is left."""
 

@@ -70,7 +70,7 @@ def _alike(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _is_slip(meant: str, written: str, used: Mapping[str, int]) -> bool:
-    """Whether a word of a label, that is like the word which another has in its place, is that one misspelt."""
+    """Whether the rarer of two words that are alike is the other one misspelt."""
     unlike = (i for i, (a, b) in enumerate(zip(meant, written, strict=False)) if a != b)
     start = next(unlike, min(len(meant), len(written)))
     rest, rival = meant[start:], written[start:]

@@ -75,8 +75,8 @@ def test_a_line_that_is_wrong_is_named_and_the_rest_is_read(tmp_path: Path, line
 
 @pytest.mark.parametrize(
     ("column", "cell", "meant"),
-    [("start_time", "1.5", "start"), ("Start (s)", "0:01.5", "start"), ("t_end", "3", "end"), ("to", "3", "end"),
-     ("offset_sec", "3", "end"), ("end_frame", "75", "start and end, in seconds"),
+    [("start_time", "1.5", "start"), ("Start (s)", "0:01.5", "start"), ("t_end", "3", "end"),
+     ("to", "3", "end"), ("offset_sec", "3", "end"), ("end_frame", "75", "start and end, in seconds"),
      ("frame_start", "75", "start and end, in seconds"), ("start_ms", "1500", "start and end, in seconds"),
      ("subset", "Train", "split")],
 )  # fmt: skip

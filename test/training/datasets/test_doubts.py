@@ -66,7 +66,7 @@ def test_a_sound_data_set_raises_no_doubt(films: Path) -> None:
         (["open", "Open"] * 6, Severity.ERROR, "in case or blanks alone: 'open' (6), 'Open' (6)"),
         (["pick up", "pick_up"] * 6, Severity.ERROR, "'pick up' (6), 'pick_up' (6)"),
         (["closed"] * 6 + ["opened"] * 5 + ["opnede"], Severity.DOUBT, None),
-        (["open"] * 6 + ["opne"] * 2 + ["shut"] * 5, Severity.DOUBT, "is 'opne' (2 clips) meant for 'open' (6)"),
+        (["open"] * 6 + ["opne"] * 2 + ["shut"] * 5, Severity.DOUBT, "'opne' (2 clips) meant for 'open' (6)"),
         (["opened"] * 9 + ["opned"] + ["shut"] * 5, Severity.DOUBT, "is 'opned' (1 clips) meant for"),
         (["drawer1"] * 10 + ["drawer2"] + ["shut"] * 5, Severity.DOUBT, None),
         (["screw it"] * 10 + ["unscrew it"] * 2, Severity.DOUBT, None),
@@ -116,7 +116,9 @@ def test_a_copy_under_another_name_is_a_leak_too(films: Path, tmp_path: Path) ->
     text = "video,split,verb\n0.mp4,train,open\n1.mp4,train,close\n2.mp4,train,open\n3.mp4,train,close\n"
     sound = all_doubts(folder, text + "4.mp4,test,open\n")
     assert not any("more than one split" in doubt.sentence for doubt in sound)
-    found = all_doubts(folder, text + "copy/take.mp4,test,open\nlink.mp4,test,close\n./2.mp4,validation,open\n")
+    found = all_doubts(
+        folder, text + "copy/take.mp4,test,open\nlink.mp4,test,close\n./2.mp4,validation,open\n"
+    )
     leak = about(found, "3 videos are in more than one split: 0.mp4 = take.mp4 (test, train)")
     assert leak.sentence.count("=") == 2
     assert leak.places == tuple(f"clips.csv:{line}" for line in (2, 6, 3, 7, 4, 8))

@@ -11,7 +11,13 @@ from step_ros.training.datasets.same_film import same_films
 
 
 def test_copies_links_and_folders_are_the_first_that_holds_the_same(tmp_path: Path) -> None:
-    for name, content in (("a", "film"), ("b", "muet"), ("c", "film"), ("d", "longer"), ("bag/x.mcap", "film")):
+    for name, content in (
+        ("a", "film"),
+        ("b", "muet"),
+        ("c", "film"),
+        ("d", "longer"),
+        ("bag/x.mcap", "film"),
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
     (tmp_path / "link").symlink_to("d")
