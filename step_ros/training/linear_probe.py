@@ -42,7 +42,8 @@ class WindowMeans:
 
     def labelled(self, task: str, labels: Sequence[str]) -> WindowMeans:
         """Those whose label of a task is one of these."""
-        known = [i for i, window in enumerate(self.windows) if window.labels.get(task) in labels]
+        asked = frozenset(labels)
+        known = [i for i, window in enumerate(self.windows) if window.labels.get(task) in asked]
         return WindowMeans([self.windows[i] for i in known], self.even[known], self.odd[known])
 
 

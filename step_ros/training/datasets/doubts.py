@@ -58,7 +58,8 @@ class Doubt:
 
 def left_out(clip_set: ClipSet) -> list[Doubt]:
     """What whoever read the data set has to say: what is not among its clips, and why."""
-    return [Doubt(Severity.DOUBT, f"left out: {problem}") for problem in clip_set.problems]
+    problems = (problem.partition(": ") for problem in clip_set.problems)
+    return [Doubt(Severity.DOUBT, f"left out: {what}", (where,)) for where, _, what in problems]
 
 
 def find_doubts(clip_set: ClipSet, *, window_seconds: float | None = None) -> list[Doubt]:
@@ -233,8 +234,8 @@ def _times(clips: Sequence[LabelledClip], window_seconds: float | None) -> Itera
     unknown = [clip for clip in clips if not lengths[clip.video]]
     if unknown:
         sentence = (
-            f"{len({clip.video for clip in unknown})} videos do not say how long they are, such as "
-            f"{unknown[0].video.name}: times in them are not looked at"
+            f"{len({clip.video for clip in unknown})} of {len(lengths)} videos do not say how long they are, "
+            f"such as {unknown[0].video.name}: times in them are not looked at"
         )
         yield Doubt(Severity.NOTE, sentence, _places(unknown))
     timed = [clip for clip in clips if clip.unit == "seconds" and lengths[clip.video] > 0]

@@ -151,11 +151,12 @@ def known_classes_only(clip_set: ClipSet) -> ClipSet:
         ClipsError: no clip is left.
     """
     problems = list(clip_set.problems)
+    known = {task: frozenset(about.labels) for task, about in clip_set.tasks.items()}
     kept = []
     for clip in clip_set.clips:
         labels = {}
         for task, label in clip.labels.items():
-            if task in clip_set.tasks and label not in clip_set.tasks[task].labels:
+            if task in known and label not in known[task]:
                 problems.append(f"{clip.where}: {task} has no class {label!r}")
             else:
                 labels[task] = label

@@ -164,7 +164,7 @@ def test_what_is_left_out_is_a_doubt(films: Path) -> None:
     path = films / "clips.csv"
     path.write_text(rows(["open", "close"] * 6) + "none.mp4,0,open\n")
     (doubt,) = left_out(read_dataset(path))
-    assert str(doubt).startswith("doubt: left out: clips.csv:14: there is no ")
+    assert str(doubt).startswith("doubt: clips.csv:14: left out: there is no ")
 
 
 def test_videos_that_do_not_say_how_long_they_are(films: Path, tmp_path: Path) -> None:
