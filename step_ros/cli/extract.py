@@ -74,9 +74,9 @@ def extract(
         raise ClipsError("--trim cuts clips, but with --window whole videos are encoded; give one of them")
     options = ExtractOptions(sampling, views, mirror, "uint8" if pixels else dtype, batch_size)
     clip_set = read_dataset(data, dataset, tasks=tasks, group=group, overlaps=window is None)
+    _check(console, clip_set, window)
     loaded = load_backbone(backbone, device=chosen)
     encoder: FrameEncoder = RawPatches(loaded.encoder) if pixels else loaded
-    _check(console, clip_set, window)
     _describe(console, clip_set, estimate_bytes(clip_set, encoder.identity, options))
     if not pixels:
         loaded.engine = select_engine(loaded.encoder, engine)
@@ -85,6 +85,10 @@ def extract(
     videos = len({clip.file for clip in store.clips})
     what = "pixels for" if pixels else "tokens of"
     console.print(f"{out}: {len(store.clips)} clips of {videos} videos, {what} {store.backbone}")
+    if short := store.without_window(store.clips):
+        console.print(f"[yellow]no head is judged by {len(short)} in which no window of {window:g} s lies:")
+        for clip in short:
+            console.print(f"  {clip.name}", markup=False, highlight=False)
     if store.problems:
         console.print(f"[yellow]{len(store.problems)} left out:")
         for problem in store.problems:
@@ -98,15 +102,16 @@ def _check(console: Console, clip_set: ClipSet, window: float | None) -> None:
         ClipsError: something has to be mended first.
     """
     from step_ros.training.datasets import ClipsError
-    from step_ros.training.datasets.doubts import LEFT_OUT, Severity, find_doubts
+    from step_ros.training.datasets.doubts import Severity, find_doubts
 
     doubts = find_doubts(clip_set, window_seconds=window)
-    errors = [doubt.sentence for doubt in doubts if doubt.severity is Severity.ERROR]
+    errors = [str(doubt) for doubt in doubts if doubt.severity is Severity.ERROR]
     if errors:
         raise ClipsError("\n".join([*errors, "`step-ros check` says more"]))
-    for doubt in doubts:
-        if doubt.severity is Severity.DOUBT and not doubt.sentence.startswith(LEFT_OUT):
-            console.print(f"doubt: {doubt.sentence}", style="yellow", markup=False, highlight=False)
+    for doubt in (doubt for doubt in doubts if doubt.severity is Severity.DOUBT):
+        console.print(str(doubt), style="yellow", markup=False, highlight=False)
+    for note in clip_set.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
 
 
 def _describe(console: Console, clip_set: ClipSet, size: int) -> None:

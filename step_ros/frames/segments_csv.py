@@ -1,10 +1,10 @@
 """A csv of segments: what happens in a recording from when to when, a line each.
 
 UTF-8, with or without a byte order mark, or UTF-16 with one; commas, semicolons or tabs, and quotes as csv
-has them; lines that begin with `#` may stand anywhere. The columns `video`, `start`, `end` and `split` say
-which stretch of what a line is of, any other is a task, and a cell is the label. Spaces around a name or a
-cell are none of it, and a blank cell says nothing. Times are seconds, 62.5, or 1:02.5; 62,5 where no comma
-parts the cells.
+has them; lines that begin with `#` may stand anywhere. The columns `video`, `start`, `end` and `split`, in
+capitals or not, say which stretch of what a line is of, any other is a task, and a cell is the label. Spaces
+around a name or a cell are none of it, and a blank cell or line says nothing. Times are seconds, 62.5, or
+1:02.5; also 62,5 where no comma parts the cells. What is read otherwise than as UTF-8 is noted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import csv
 import io
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,45 +52,59 @@ class SegmentsCsv:
     """What was made of the file that is not quite a csv, and may be wrong."""
 
 
-def read_segments_csv(path: Path) -> SegmentsCsv:
+def read_segments_csv(path: Path, header: Sequence[str] = ()) -> SegmentsCsv:
     """Read a csv of segments; what its columns must be, and what a line may say, is the caller's to judge.
 
+    Args:
+        path: the file.
+        header: what its columns are, if the file has none that says so.
+
     Raises:
-        SegmentsCsvError: the file cannot be read or is no csv, columns share a name or have none, or a line
-            has more cells than there are columns.
+        SegmentsCsvError: the file cannot be read or is no csv, columns share a name or have none, or lines
+            have more cells than there are columns.
     """
     notes: list[str] = []
     lines = list(io.StringIO(_text(path, notes), newline=""))
     comments = {number: line for number, line in enumerate(lines) if line.startswith("#")}
-    header = next((line for number, line in enumerate(lines) if number not in comments and line.strip()), "")
-    delimiter = max(",;\t", key=header.count)  # of equals the first
+    first = next((line for number, line in enumerate(lines) if number not in comments and line.strip()), "")
+    delimiter = max(",;\t", key=first.count)  # of equals the first
     # A comment stands as an empty line, so that those after it keep their numbers.
     reader = csv.reader(
         ("\n" if number in comments else line for number, line in enumerate(lines)),
         delimiter=delimiter,
         skipinitialspace=True,
     )
-    columns: list[str] = []
+    columns = list(header)
     rows = []
+    surplus = []
     try:
-        for cells in (list(map(str.strip, row)) for row in reader if row):
+        for cells in (list(map(str.strip, row)) for row in reader):
+            if not any(cells):
+                continue
             if not columns:
-                columns = cells
+                columns = [name.lower() if name.lower() in FIXED_COLUMNS else name for name in cells]
                 continue
             if any(cells[len(columns) :]):
-                raise SegmentsCsvError(
-                    f"{path}:{reader.line_num}: {len(cells)} cells, but the header has {len(columns)}; put a "
-                    f"cell that holds {delimiter!r} in quotes"
-                )
+                surplus.append(reader.line_num)
             padded = itertools.chain(cells, itertools.repeat(""))
             rows.append(SegmentRow(reader.line_num, dict(zip(columns, padded, strict=False))))
     except csv.Error as error:
         raise SegmentsCsvError(f"{path}:{reader.line_num}: no csv: {error}") from error
+    if surplus:
+        raise SegmentsCsvError(
+            f"{path}:{_numbers(surplus)}: more cells than the {len(columns)} columns; put a cell that holds "
+            f"{delimiter!r} in quotes"
+        )
     for row in rows:
         for column, cell in row.cells.items():
             if wrong := unprintable(cell) or unprintable(column):
                 raise SegmentsCsvError(f"{path}:{row.line}: {column!r} is {cell!r}, which holds {wrong}")
     _without_an_index(path, columns, rows, notes)
+    data = [n + 1 for n, line in comments.items() if line.count(delimiter) == len(columns) - 1 > 0]
+    if like_rows := [number for number in data if rows and number > rows[0].line]:
+        notes.append(
+            f"{path}:{_numbers(like_rows)}: looks like a row, but begins with #: taken for a comment"
+        )
     if delimiter != ",":
         for row in rows:
             for column in ("start", "end"):
@@ -97,10 +112,17 @@ def read_segments_csv(path: Path) -> SegmentsCsv:
     return SegmentsCsv([line.rstrip() for line in comments.values()], columns, rows, notes)
 
 
+def _numbers(lines: Sequence[int]) -> str:
+    """Numbers of lines; of many, the first."""
+    more = f" and {len(lines) - 9} more" if len(lines) > 9 else ""
+    return ", ".join(map(str, lines[:9])) + more
+
+
 def _text(path: Path, notes: list[str]) -> str:
     try:
         content = path.read_bytes()
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            notes.append(f"{path}: read as UTF-16")
             return content.decode("utf-16")
         try:
             return content.decode("utf-8-sig")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,18 @@ from step_ros.paper.adapters import ALL_ADAPTERS
 from step_ros.peft.adapter_folder import load_backbone
 from step_ros.perception.loading import BACKBONE_FOLDER
 from step_ros.probes import Head
+from step_ros.scores import clips as clip_scores
 from step_ros.scores.clips import ClipScores
-from step_ros.scores.verdict import Finding, Judged, evaluate
+from step_ros.scores.verdict import Finding, Gravity, Judged, evaluate
 from step_ros.training.judge import JudgeError, Judgement, judge
-from step_ros.training.linear_probe import mean_pooled_linear_probe
+from step_ros.training.linear_probe import WindowMeans, order_blind_logits
 from step_ros.training.model_card import read_provenance
+from step_ros.training.pairs_in_data import look_at_pairs
 from step_ros.training.splits import SplitError, split_clips
 from step_ros.training.store import StoredClip, TokenStore
+
+_NAMED = 8
+"""Of clips that are left out so many are named; evaluate.json has all."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +77,19 @@ def judge_heads(
     if store.holds_pixels:
         encoder = load_backbone(backbone or folder / BACKBONE_FOLDER, adapters=ALL_ADAPTERS)
     judgements = {task: judge(head, store, clips, encoder) for task, head in heads.items()}
-    measure = None
+    _say_what_is_left_out(console, judgements, store)
+    blind: dict[str, ClipScores] = {}
+    pairs: dict[str, list[Finding]] = {}
     if yardstick and not store.holds_pixels:
-        measure = next((task for task in heads if task in store.tasks), None)
-    blind = None if measure is None else _yardstick(store, measure, clips)
+        blind, pairs = _yardsticks(store, judgements, clips)
     verdicts = {}
     for task, judgement in judgements.items():
         judged = _with_training(judgement.judged, folder / task, task, clips, store)
-        order_blind = blind.pair_accuracy if blind is not None and task == measure else None
-        verdicts[task] = evaluate(judged, order_blind=order_blind)
-    beside = {} if blind is None else {f"{measure}, by an order-blind linear probe": blind}
+        findings = evaluate(judged, order_blind=blind[task].pair_accuracy if task in blind else None)
+        verdicts[task] = sorted(
+            [*findings, *pairs.get(task, [])], key=lambda each: list(Gravity).index(each.gravity)
+        )
+    beside = {f"{task}, by an order-blind linear probe": blind[task] for task in list(blind)[:1]}
     return JudgedHeads(judgements, beside, verdicts)
 
 
@@ -152,10 +160,33 @@ def _with_training(
     return replace(judged, trained=trained or None, seen=seen)
 
 
-def _yardstick(store: TokenStore, task: str, clips: Sequence[StoredClip]) -> ClipScores | None:
-    """The linear probe on a task, where there is something else to train it on."""
+def _say_what_is_left_out(console: Console, judgements: Mapping[str, Judgement], store: TokenStore) -> None:
+    left_out: dict[str, list[str]] = {}
+    for task, judgement in judgements.items():
+        left_out[f"no window of {store.clip.window_seconds:g} s lies in"] = judgement.too_short
+        left_out[f"the head of {task} has no class for"] = judgement.unknown
+    for why, names in left_out.items():
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            sentence = f"not judged: {why} {len(names)} clips: {', '.join(names[:_NAMED])}{more}"
+            console.print(sentence, style="yellow", markup=False, highlight=False)
+
+
+def _yardsticks(
+    store: TokenStore, judgements: Mapping[str, Judgement], clips: Sequence[StoredClip]
+) -> tuple[dict[str, ClipScores], dict[str, list[Finding]]]:
+    """What the linear probe is worth, and what it says of pairs, by task, where other clips can train it."""
     judged = {id(clip) for clip in clips}
     train = [clip for clip in store.clips if id(clip) not in judged and clip.split in ("", "train")]
-    if len({clip.labels.get(task) for clip in train} - {None}) < 2:
-        return None
-    return mean_pooled_linear_probe(store, task, train, clips)
+    scores: dict[str, ClipScores] = {}
+    pairs: dict[str, list[Finding]] = {}
+    tasks = [task for task in judgements if task in store.tasks] if train else []
+    taught, shown = (WindowMeans.of(store, of if tasks else []) for of in (train, clips))
+    for task in tasks:
+        of = judgements[task].judged
+        logits = order_blind_logits(task, of.labels, taught, shown)
+        if logits is not None:
+            scores[task] = clip_scores.evaluate(logits, logits, of.targets, of.labels, of.pairs)
+            test = shown.labelled(task, of.labels)
+            pairs[task] = look_at_pairs(task, of.pairs, taught, test, logits, of.labels, of.recordings)
+    return scores, pairs

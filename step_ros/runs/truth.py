@@ -76,6 +76,8 @@ def read_truth_csv(
         table = read_segments_csv(path)
     except SegmentsCsvError as error:
         raise TruthError(str(error)) from error
+    for note in table.notes:
+        _log.warning("%s", note)
     named = [column for column in table.columns if column not in FIXED_COLUMNS]
     known = [column for column in named if column in tasks]
     if not {"start", "end"} <= set(table.columns) or not known:

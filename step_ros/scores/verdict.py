@@ -33,6 +33,7 @@ class Gravity(Enum):
     DOUBT = "not to be believed"
     BELIEF = "to be believed"
     UNJUDGED = "not judged"
+    PAIRS = "pairs to look at"
     NEXT = "to label next"
 
 

@@ -32,16 +32,21 @@ class Judgement:
     report: ClassReport
     judged: Judged
     """The answers themselves."""
+    too_short: list[str]
+    """Names of the clips that no window lies in; see `TokenStore.without_window`."""
+    unknown: list[str]
+    """Names of the clips whose label the head does not have."""
 
     def to_json(self) -> dict[str, Any]:
-        """Metrics and report in one JSON object."""
-        return {**self.metrics.to_json(), **asdict(self.report)}
+        """Metrics, report, and which clips were left out, in one JSON object."""
+        left_out = {"too_short": self.too_short, "unknown": self.unknown}
+        return {**self.metrics.to_json(), **asdict(self.report), "left_out": left_out}
 
 
 def judge(
     head: Head, store: TokenStore, clips: Sequence[StoredClip], backbone: Backbone | None = None
 ) -> Judgement:
-    """Judge a head on clips; one whose label the head does not have is left out.
+    """Judge a head on clips; those that it cannot be judged by are left out, by name.
 
     Args:
         head: what is judged.
@@ -60,6 +65,7 @@ def judge(
             f"head {config.task!r} sees {config.clip.num_frames} frames, but clips of {store.root} have "
             f"{store.clip.num_frames}; extract with --frames {config.clip.num_frames}"
         )
+    too_short = store.without_window(clips)
     windows = store.clip_windows(clips)
     direction = config.task == DIRECTION and DIRECTION not in store.tasks
     if direction:
@@ -82,4 +88,6 @@ def judge(
         both = torch.cat([logits, turned]).numpy(), torch.cat([targets, 1 - targets]).numpy()
         answers, recordings = (*both, *about[1:]), recordings * 2
     judged = Judged(*answers, recordings, config.temperature)
-    return Judgement(metrics, report, judged)
+    unknown = [clip for clip in clips if clip.labels.get(config.task, config.labels[0]) not in config.labels]
+    left_out = ([clip.name for clip in each] for each in (too_short, unknown))
+    return Judgement(metrics, report, judged, *left_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,28 +14,62 @@ import yaml
 
 T = TypeVar("T")
 
+_INT, _TIMESTAMP = "tag:yaml.org,2002:int", "tag:yaml.org,2002:timestamp"
+
 
 class YamlError(ValueError):
     """A YAML file is not what it should be; the message names the file and the place in it."""
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    """YAML without what changes a meaning in silence, a key that is there twice, and without references."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> object:
+        if self.check_event(yaml.AliasEvent):
+            _refuse(self.peek_event(), "references (*) are not read")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> object:
+        seen = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if not isinstance(name, str):
+                _refuse(key, f"the key {getattr(key, 'value', name)!r} is no text for YAML: put it in quotes")
+            if name in seen:
+                _refuse(key, f"{name!r} is there twice")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _refuse(where: yaml.Node | yaml.Event, problem: str) -> None:
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=where.start_mark)
+
+
+# 2024-01-01 is text, and so are 1:30 and 010, which YAML 1.1 reads as 90 and 8.
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] not in (_TIMESTAMP, _INT)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INT, re.compile(r"[-+]?(0|[1-9][0-9_]*)$"), list("-+0123456789"))
 
 
 def read_yaml(path: Path, kind: type[T]) -> T:
     """Read a YAML file as a value of a type.
 
     Nothing is converted: `1e-3`, which YAML takes for text, is no number, `yes` and `on`, which it takes for
-    true, are no text, and 4.0 is no whole number. An empty file is an empty mapping.
+    true, and 7 are no text, and 4.0 is no whole number. An empty file is an empty mapping.
 
     Args:
         path: the file.
         kind: a dataclass, or a mapping of text to one; its fields may be dataclasses.
 
     Raises:
-        YamlError: the file cannot be read, a key is unknown, or a value is of another type.
+        YamlError: the file cannot be read, a key is unknown or there twice, or a value is of another type.
     """
     import pydantic  # slow to import, and most commands read no file
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         text = json.dumps({} if content is None else content)
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise YamlError(f"{path} cannot be read: {error}") from error
@@ -73,10 +108,12 @@ def _in_words(error: Any) -> str:
     if error["type"] == "value_error":  # the dataclass's own words
         return said
     found, hint = error["input"], ""
-    if isinstance(found, str) and error["type"].startswith(("float", "int")) and _is_number(found):
+    if isinstance(found, str) and error["type"].startswith("float") and _is_number(found):
         hint = "; YAML reads it as text: write it with a point, as in 1.0e-3"
     elif isinstance(found, bool) and error["type"].startswith("string"):
         hint = "; YAML takes yes, no, on and off for truth values: put it in quotes"
+    elif isinstance(found, (int, float)) and error["type"].startswith("string"):
+        hint = "; put it in quotes"
     elif isinstance(found, str) and error["type"].startswith("tuple"):
         hint = f"; write a list, [{found}]"
     return f"{said}, found {found!r}{hint}"

@@ -40,8 +40,10 @@ def test_rows_have_their_line_and_a_cell_for_every_column(tmp_path: Path) -> Non
         pytest.param("start,verb\n1,open\n".encode("utf-16"), id="UTF-16"),
         pytest.param(b"# words\n\nstart,verb\n1,open\n", id="an empty line above the header"),
         pytest.param(b",start,verb\n0,1,open\n", id="a column that numbers the lines"),
+        pytest.param(b"START,verb\n1,open\n", id="capitals"),
         pytest.param(b'"start","verb"\n"1", "open"\n', id="quotes"),
         pytest.param(b"start,verb\n\n1,open\n\n", id="empty lines"),
+        pytest.param(b"start,verb\n,\n1,open\n , \n", id="lines of empty cells"),
         pytest.param(b"start,verb\n1,open", id="no line end at the end"),
     ],
 )
@@ -49,6 +51,16 @@ def test_the_same_whoever_wrote_it(content: bytes, tmp_path: Path) -> None:
     found = read(tmp_path, content)
     assert found.columns == ["start", "verb"]
     assert [row.cells for row in found.rows] == [{"start": "1", "verb": "open"}]
+
+
+def test_a_file_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "segments.csv"
+    path.write_text("a,open\nb\n")
+    found = read_segments_csv(path, header=("video", "verb"))
+    assert found.rows == [
+        SegmentRow(1, {"video": "a", "verb": "open"}),
+        SegmentRow(2, {"video": "b", "verb": ""}),
+    ]
 
 
 def test_quotes_hold_commas(tmp_path: Path) -> None:
@@ -75,8 +87,12 @@ def test_what_is_no_csv_is_named_with_its_line(tmp_path: Path) -> None:
         read(tmp_path, "# words\nvideo,verb\na,open\nb," + "x" * 140_000)
     with pytest.raises(SegmentsCsvError, match=r"segments\.csv cannot be read: .*utf-8"):
         read(tmp_path, b"video,verb\na,\xff\0\n")
-    with pytest.raises(SegmentsCsvError, match=r"segments\.csv:3: 3 cells, but the header has 2; put a cell"):
-        read(tmp_path, "video,verb\na,open\nb,open,wide\n")
+    with pytest.raises(
+        SegmentsCsvError, match=r"segments\.csv:3, 5: more cells than the 2 columns; put a cell"
+    ):
+        read(tmp_path, "video,verb\na,open\nb,open,wide\nc,shut,,\nd,open,,wide\n")
+    with pytest.raises(SegmentsCsvError, match=r"segments\.csv:2, 3, 4, 5, 6, 7, 8, 9, 10 and 11 more: more"):
+        read(tmp_path, "video,verb\n" + "b,open,wide\n" * 20)
     with pytest.raises(SegmentsCsvError, match="the header has columns twice: verb"):
         read(tmp_path, "video,verb,verb\na,open,open\n")
     with pytest.raises(SegmentsCsvError, match="column 2 has no name in the header"):
@@ -90,6 +106,9 @@ def test_what_is_not_quite_a_csv_is_read_and_noted(tmp_path: Path) -> None:
     assert found.rows[0].cells["verb"] == "öffnen"
     assert found.notes[0].endswith("segments.csv:2: not UTF-8; read as Latin-1")
     assert "numbers the lines, is left out" in read(tmp_path, ",verb\n7,open\n8,shut\n").notes[0]
+    assert read(tmp_path, "video,verb\na,b\n".encode("utf-16")).notes[0].endswith(": read as UTF-16")
+    (note,) = read(tmp_path, "# verb, one\nvideo,verb\na,open\n#1.mp4,shut\n# words\n").notes
+    assert note.endswith("segments.csv:4: looks like a row, but begins with #: taken for a comment")
     comma = read(tmp_path, "start;end;verb\n1,5;2,5;a,b\n").rows[0].cells
     assert comma == {"start": "1.5", "end": "2.5", "verb": "a,b"}
 

@@ -59,6 +59,14 @@ def test_what_a_training_csv_may_hold_truth_may_hold(tmp_path: Path) -> None:
     assert csv_truth(tmp_path / "truth.csv", text) == {"motion": [(1.0, "right"), (2.0, "")]}
 
 
+def test_how_an_uncertain_csv_is_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "truth.csv"
+    path.write_bytes("start;end;motion\n0,5;2;öffnen\n".encode("latin-1"))
+    (task,) = read_truth_csv(path, 0, ["motion"]).values()
+    assert task.at(int(1e9)) == "öffnen"
+    assert "truth.csv:2: not UTF-8; read as Latin-1" in caplog.text
+
+
 def test_a_file_that_is_no_csv_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TruthError, match=r"truth\.csv:2: no csv"):
         csv_truth(tmp_path / "truth.csv", "start,end,motion\n" + "x" * 140_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
@@ -26,6 +28,15 @@ def test_a_store_with_no_such_clips_says_which_it_looked_for(
         judge(untrained(clip_store), clip_store, [])
     with pytest.raises(JudgeError, match=r"has no clips as long as a window \(0.4 s\) with labels of"):
         judge(untrained(grid_store), grid_store, [])
+
+
+def test_clips_that_a_head_is_not_judged_by_are_named(clip_store: TokenStore) -> None:
+    first, *others = clip_store.clips
+    clips = [replace(first, labels={"direction": "up"}), *others]
+    found = judge(untrained(clip_store), clip_store, clips)
+    assert (found.unknown, found.too_short) == ([first.name], [])
+    assert found.metrics.clips == len(others)
+    assert found.to_json()["left_out"] == {"too_short": [], "unknown": [first.name]}
 
 
 def test_a_head_of_another_number_of_frames_is_refused(

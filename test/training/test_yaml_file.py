@@ -28,6 +28,14 @@ from step_ros.training.yaml_file import YamlError, meant, read_yaml
         ("steps: .nan", "steps: "),
         ("[1, 2]", "options.yaml: "),
         ("steps: {", "cannot be read"),
+        ("steps: 4\nprobe: step\nsteps: 5", r"'steps' is there twice\n.*line 3"),
+        ("hold_out: &a [x]\nstart: *a", r"references \(\*\) are not read\n.*line 2"),
+        ("on: 4", "the key 'on' is no text for YAML: put it in quotes"),
+        ("hold_out: [7]", "hold_out.0: .*string, found 7; put it in quotes"),
+        ("seed: 010", "seed: .*integer, found '010'"),
+        ("seed: 1:30", "seed: .*integer, found '1:30'"),
+        ("seed: 2024-01-01", "seed: .*integer, found '2024-01-01'"),
+        ("probe: !!python/object:os.system x", "could not determine a constructor"),
     ],
 )
 def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
@@ -39,8 +47,10 @@ def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
 
 def test_whole_numbers_pass_for_others_and_an_empty_file_for_defaults(tmp_path: Path) -> None:
     path = tmp_path / "options.yaml"
-    path.write_text("learning_rate: 1\nhold_out: [scene2]\n")
-    assert read_yaml(path, FitOptions) == FitOptions(learning_rate=1.0, hold_out=("scene2",))
+    path.write_text("learning_rate: 1\nhold_out: [scene2, 2024-01-01]\nseed: 1_000\n")
+    assert read_yaml(path, FitOptions) == FitOptions(
+        learning_rate=1.0, hold_out=("scene2", "2024-01-01"), seed=1000
+    )
     path.write_text("")
     assert read_yaml(path, FitOptions) == FitOptions()
 

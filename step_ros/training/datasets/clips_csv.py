@@ -38,7 +38,7 @@ from step_ros.training.datasets.labelled_clips import (
     labels_found,
 )
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
-from step_ros.training.yaml_file import YamlError, read_yaml
+from step_ros.training.yaml_file import YamlError, meant, read_yaml
 
 
 @dataclass(frozen=True)
@@ -77,42 +77,68 @@ def read_clips_csv(path: Path, *, tasks: Sequence[str] = (), group: str | None =
         raise ClipsError(f"{path} has {'a header but ' if table.columns else ''}no clips")
     known = {*FIXED_COLUMNS, *([group] if group else [])}
     chosen = list(tasks) or [name for name in table.columns if name not in known]
-    missing = [name for name in ("video", *tasks, *([group] if group else [])) if name not in table.columns]
-    if missing or not chosen:
+    expected = ["video", *tasks, *([group] if group else [])]
+    if not chosen or not set(expected) <= set(table.columns):
         raise ClipsError(
-            f"{path}:{1 + len(table.comments)}: columns are {table.columns}; expected video and "
-            f"{', '.join(missing) if missing else 'a task'}"
+            f"{path}:{1 + len(table.comments)}: columns are {', '.join(table.columns)}; expected "
+            f"{', '.join(expected)}{'' if tasks else ' and a task'}"
         )
-    if not tasks:
-        _check_no_times(path, table, chosen)
+    notes = [*table.notes, *_check_fixed_columns(path, table, chosen, bool(tasks))]
     problems: list[str] = []
     clips = [clip for row in table.rows if (clip := _clip(path, row, chosen, group, problems))]
     if not clips:
-        raise ClipsError("\n".join([f"{path} has no clips that can be used", *problems]))
-    found = ClipSet(path.parent, clips, _tasks(path, clips, table, chosen), problems, table.notes)
+        raise ClipsError.of(f"{path} has no clips that can be used", problems)
+    found = ClipSet(path.parent, clips, _tasks(path, clips, table, chosen), problems, notes)
     return known_classes_only(found)
 
 
-_TIMES = {
-    **dict.fromkeys(("begin", "from", "onset", "startsec", "starttime", "t0", "timestart"), "start"),
-    **dict.fromkeys(("endsec", "endtime", "offset", "stop", "t1", "timeend", "to", "until"), "end"),
-    **dict.fromkeys(("endframe", "frame", "frames", "startframe"), ""),
-    **dict.fromkeys(("duration", "time", "timestamp"), ""),
+_FIXED_ELSEWHERE = {
+    "start": re.compile(r"(time|t)?(start|begin|onset|from|t0)(time|sec|secs|seconds|s)?"),
+    "end": re.compile(r"(time|t)?(end|stop|offset|until|to|t1)(time|sec|secs|seconds|s)?"),
+    "start and end, in seconds": re.compile(
+        r"(start|begin|end|stop)?(frames?|framestart|frameend|time|timestamp|duration|ms|msec|millis)"
+    ),
 }
-"""Names that columns of times have elsewhere, without blanks and the like, and what they are called here."""
+"""What columns of times are called elsewhere, without blanks and the like, by what they are called here."""
 
 
-def _check_no_times(path: Path, table: SegmentsCsv, tasks: Sequence[str]) -> None:
-    """Raise ClipsError if a column that would be a task is called as times are, and holds times."""
-    for name in tasks:
+def _check_fixed_columns(path: Path, table: SegmentsCsv, tasks: Sequence[str], chosen: bool) -> list[str]:
+    """Look for times and splits in columns that are not called so.
+
+    Args:
+        path: the csv.
+        table: what it says.
+        tasks: the columns that are tasks.
+        chosen: whether the user named them.
+
+    Returns:
+        Notes on those that are not read.
+
+    Raises:
+        ClipsError: one would be a task, though nobody chose it.
+    """
+    notes = []
+    for name in table.columns:
+        cells = [row.cells[name] for row in table.rows if row.cells[name]]
+        if name in FIXED_COLUMNS or not cells:
+            continue
         plain = re.sub(r"[^a-z0-9]", "", name.lower())
-        if plain in _TIMES and all(_is_time(row.cells[name]) for row in table.rows if row.cells[name]):
-            called = _TIMES[plain]
-            advice = f"call it {called}" if called else "start and end are in seconds"
+        meant = next((here for here, there in _FIXED_ELSEWHERE.items() if there.fullmatch(plain)), "")
+        what = "times"
+        if not meant or not all(map(_is_time, cells)):
+            meant, what = "split", "the names of splits"
+            if not {cell.lower() for cell in cells} <= set(SPLIT_NAMES) or "split" in table.columns:
+                continue
+        if name in tasks and not chosen:
             raise ClipsError(
-                f"{path}: the column {name!r} holds times, and would be a task: {advice}, or name the tasks "
-                "with --tasks"
+                f"{path}: the column {name!r} holds {what}, and would be a task: call it {meant}, or name "
+                "the tasks with --tasks"
             )
+        if name not in tasks:
+            notes.append(
+                f"{path}: the column {name!r} holds {what} and is not read; to be read it is {meant}"
+            )
+    return notes
 
 
 def _is_time(cell: str) -> bool:
@@ -158,14 +184,21 @@ def _tasks(
 ) -> dict[str, TaskLabels]:
     """Each task's labels and pairs: of the YAML, of the comments, or proposed."""
     beside = path.with_suffix(".yaml")
+    if path.with_suffix(".yml").exists():
+        if beside.exists():
+            raise ClipsError(
+                f"{beside} and {path.with_suffix('.yml').name} both describe {path.name}; keep one"
+            )
+        beside = path.with_suffix(".yml")
     try:
         described = read_yaml(beside, dict[str, TaskDescription]) if beside.exists() else {}
     except YamlError as error:
         raise ClipsError(str(error)) from error
-    unknown = set(described) - set(table.columns)
+    unknown = sorted(set(described) - set(table.columns))
     if unknown:
+        near = meant(unknown[0], table.columns)
         raise ClipsError(
-            f"{beside} describes {', '.join(sorted(unknown))}; the csv has {', '.join(table.columns)}"
+            f"{beside} describes {', '.join(unknown)}; the csv has {', '.join(table.columns)}{near}"
         )
     tasks = {}
     for task in chosen:

@@ -7,10 +7,10 @@ seconds a line, with frames of a video (`vp5/run1_….kinect_color.mp4`); and
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
+from step_ros.frames.segments_csv import SegmentsCsvError, read_segments_csv
 from step_ros.training.datasets.class_folders import video_files
 from step_ros.training.datasets.labelled_clips import (
     SPLIT_NAMES,
@@ -74,6 +74,7 @@ def read_drive_and_act(
     videos = {f"{video.parent.name}/{video.stem}": video for video in video_files(root)}
     clips: list[LabelledClip] = []
     problems: list[str] = []
+    notes: list[str] = []
     for subset in _SUBSETS:
         name = f"{level}.chunks_90.split_{split}.{subset}.csv"
         found = sorted((annotations or root).rglob(name))
@@ -82,42 +83,43 @@ def read_drive_and_act(
                 f"{name} is there {len(found)} times: {', '.join(map(str, found))}; choose one folder"
             )
         for path in found:
-            clips += _read(path, SPLIT_NAMES[subset], videos, root, problems)
+            clips += _read(path, SPLIT_NAMES[subset], videos, root, problems, notes)
     if not clips:
-        raise ClipsError(
-            "\n".join(
-                [f"{annotations or root} has no {level}.chunks_90.split_{split} with videos", *problems[:9]]
-            )
+        raise ClipsError.of(
+            f"{annotations or root} has no {level}.chunks_90.split_{split} with videos", problems
         )
     clips = _whole_annotations(clips) if whole else clips
     if level == MIDLEVEL:
         tasks = {_TASK: TaskLabels(list(CLASSES), SYMMETRIC_PAIRS)}
     else:
         tasks = {task: task_found(clips, task) for task in clips[0].labels}
-    return known_classes_only(ClipSet(root, clips, tasks, problems))
+    return known_classes_only(ClipSet(root, clips, tasks, problems, notes))
 
 
 def _read(
-    path: Path, split: str, videos: dict[str, Path], root: Path, problems: list[str]
+    path: Path, split: str, videos: dict[str, Path], root: Path, problems: list[str], notes: list[str]
 ) -> list[LabelledClip]:
+    try:
+        table = read_segments_csv(path)
+    except SegmentsCsvError as error:
+        raise ClipsError(str(error)) from error
+    notes += table.notes
+    missing = [name for name in _COLUMNS if name not in table.columns]
+    if missing:
+        raise ClipsError(f"{path}:1: columns are {table.columns}; {', '.join(missing)} is missing")
+    tasks = [name for name in table.columns if name not in _COLUMNS]
     clips = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ClipsError(f"{path}:1: columns are {reader.fieldnames}; {', '.join(missing)} is missing")
-        tasks = [name for name in reader.fieldnames or () if name not in _COLUMNS]
-        for row in reader:
-            where = f"{path.name}:{reader.line_num}"
-            try:
-                start, end = float(row["frame_start"]), float(row["frame_end"])
-            except (TypeError, ValueError):
-                problems.append(f"{where}: frame_start and frame_end must be numbers, found {row}")
-                continue
-            video = videos.get(row["file_id"], root / f"{row['file_id']}.mp4")
-            labels = {task: row[task] for task in tasks if row[task]}
-            person = f"vp{row['participant_id']}"
-            clips.append(LabelledClip(video, labels, start, end, split, person, "frames", where))
+    for row in table.rows:
+        where, cells = f"{path.name}:{row.line}", row.cells
+        try:
+            start, end = float(cells["frame_start"]), float(cells["frame_end"])
+        except ValueError:
+            problems.append(f"{where}: frame_start and frame_end must be numbers, found {cells}")
+            continue
+        video = videos.get(cells["file_id"], root / f"{cells['file_id']}.mp4")
+        labels = {task: cells[task] for task in tasks if cells[task]}
+        person = f"vp{cells['participant_id']}"
+        clips.append(LabelledClip(video, labels, start, end, split, person, "frames", where))
     return clips
 
 

@@ -7,10 +7,10 @@ class that its name says.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
+from step_ros.frames.segments_csv import SegmentsCsvError, read_segments_csv
 from step_ros.training.datasets.class_folders import video_files
 from step_ros.training.datasets.labelled_clips import (
     SPLIT_NAMES,
@@ -63,7 +63,8 @@ def read_hri30(root: Path) -> ClipSet:
         ClipsError: there are no videos of HRI-30 below `root`, or a csv cannot be read.
     """
     problems: list[str] = []
-    named = _labels_of_csv(root, problems)
+    notes: list[str] = []
+    named = _labels_of_csv(root, problems, notes)
     clips = []
     for video in sorted(video_files(root)):
         match = _NAME.fullmatch(video.stem)
@@ -80,24 +81,26 @@ def read_hri30(root: Path) -> ClipSet:
         raise ClipsError(f"{root} has no videos named CIDxx_SIDyy_VIDzz, as those of HRI-30 are")
     problems += [f"{where}: there is no video {stem}" for stem, (_, where) in named.items()]
     tasks = {TASK: TaskLabels(list(CLASSES), SYMMETRIC_PAIRS)}
-    return known_classes_only(ClipSet(root, clips, tasks, problems))
+    return known_classes_only(ClipSet(root, clips, tasks, problems, notes))
 
 
-def _labels_of_csv(root: Path, problems: list[str]) -> dict[str, tuple[str, str]]:
+def _labels_of_csv(root: Path, problems: list[str], notes: list[str]) -> dict[str, tuple[str, str]]:
     """Of each video's stem, its class and where a csv says so."""
     found: dict[str, tuple[str, str]] = {}
     for path in sorted(root.rglob("*labels*.csv")):
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, skipinitialspace=True)
-            for row in reader:
-                where = f"{path.relative_to(root)}:{reader.line_num}"
-                if len(row) >= 2 and _NAME.fullmatch(Path(row[0]).stem):
-                    label = row[1].strip()
-                    if label.isdigit() and 1 <= int(label) <= len(CLASSES):
-                        label = CLASSES[int(label) - 1]
-                    found[Path(row[0]).stem] = (label, where)
-                elif row and reader.line_num > 1:  # a header is no problem
-                    problems.append(f"{where}: expected a video and its class, found {row}")
+        try:
+            table = read_segments_csv(path, header=("video", "class"))
+        except SegmentsCsvError as error:
+            raise ClipsError(str(error)) from error
+        notes += table.notes
+        for row in table.rows:
+            where, (video, label) = f"{path.relative_to(root)}:{row.line}", row.cells.values()
+            if label and _NAME.fullmatch(Path(video).stem):
+                if label.isdigit() and 1 <= int(label) <= len(CLASSES):
+                    label = CLASSES[int(label) - 1]
+                found[Path(video).stem] = (label, where)
+            elif row.line > 1:  # a header is no problem
+                problems.append(f"{where}: expected a video and its class, found {video!r}, {label!r}")
     return found
 
 

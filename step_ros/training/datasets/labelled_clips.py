@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from step_ros.frames.plain_text import unprintable
 from step_ros.training.datasets.symmetric_pairs import propose_pairs
 
+_NAMED = 9
+"""So many problems are named where nothing is left."""
+
 
 class ClipsError(ValueError):
     """A data set cannot be used at all; the message names file and line."""
+
+    @classmethod
+    def of(cls, sentence: str, problems: Sequence[str]) -> ClipsError:
+        """With the first of the problems that led to it."""
+        more = [f"and {len(problems) - _NAMED} more"] if len(problems) > _NAMED else []
+        return cls("\n".join([sentence, *problems[:_NAMED], *more]))
 
 
 @dataclass(frozen=True)
@@ -142,11 +151,12 @@ def known_classes_only(clip_set: ClipSet) -> ClipSet:
         ClipsError: no clip is left.
     """
     problems = list(clip_set.problems)
+    known = {task: frozenset(about.labels) for task, about in clip_set.tasks.items()}
     kept = []
     for clip in clip_set.clips:
         labels = {}
         for task, label in clip.labels.items():
-            if task in clip_set.tasks and label not in clip_set.tasks[task].labels:
+            if task in known and label not in known[task]:
                 problems.append(f"{clip.where}: {task} has no class {label!r}")
             else:
                 labels[task] = label
@@ -173,7 +183,7 @@ def usable(clip_set: ClipSet) -> ClipSet:
         ClipsError: there are none.
     """
     if not clip_set.clips:
-        raise ClipsError("\n".join([f"{clip_set.root} has no clips that can be used", *clip_set.problems]))
+        raise ClipsError.of(f"{clip_set.root} has no clips that can be used", clip_set.problems)
     return clip_set
 
 

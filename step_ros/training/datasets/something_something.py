@@ -43,7 +43,7 @@ def read_something_something(root: Path) -> ClipSet:
             label = template.replace("[", "").replace("]", "")
             clips.append(LabelledClip(videos[name], {TASK: label}, split=split, where=where))
     if not clips:
-        raise ClipsError("\n".join([f"{root} has no labelled videos of Something-Something", *problems[:9]]))
+        raise ClipsError.of(f"{root} has no labelled videos of Something-Something", problems)
     return ClipSet(root, clips, {TASK: task_found(clips, TASK)}, problems)
 
 

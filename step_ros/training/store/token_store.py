@@ -100,6 +100,10 @@ class TokenStore(ABC):
     def clip_windows(self, clips: Sequence[StoredClip]) -> list[Window]:
         """One window a clip, forwards: what heads are judged by."""
 
+    def without_window(self, clips: Sequence[StoredClip]) -> list[StoredClip]:
+        """The clips that `clip_windows` has no window of: heads are not judged by them."""
+        return [clip for clip in clips if not self.clip_windows([clip])]
+
     @abstractmethod
     def training_windows(self, clips: Sequence[StoredClip], teaching: Teaching) -> list[Window]:
         """The windows of these clips that heads are fitted on, backwards ones among them if they teach."""

@@ -9,6 +9,7 @@ import pytest
 
 from step_ros.training.datasets import ClipsError, ClipSet, LabelledClip, read_dataset
 from step_ros.training.datasets.drive_and_act import read_drive_and_act
+from step_ros.training.datasets.hri30 import read_hri30
 
 
 def touch(path: Path) -> Path:
@@ -39,9 +40,30 @@ def test_hri30_takes_classes_from_the_csv_and_from_file_names(tmp_path: Path) ->
     assert (turned.split, turned.group, only(clip_set, "CID20").split) == ("test", "SID11", "train")
     assert sorted(clip_set.problems) == [
         "annotations/train_set_labels.csv:3: there is no video CID30_SID02_VID09",
-        "annotations/train_set_labels.csv:4: expected a video and its class, found ['broken']",
+        "annotations/train_set_labels.csv:4: expected a video and its class, found 'broken', ''",
         "test_set/CID99_SID11_VID03.avi: fine_grained_action has no class 'CID99'",
     ]
+
+
+def test_the_csv_files_of_data_sets_are_read_as_all_csv_files_are(tmp_path: Path) -> None:
+    for name in ("CID20_SID01_VID01.avi", "CID23_SID02_VID01.avi"):
+        touch(tmp_path / name)
+    csv = tmp_path / "labels.csv"
+    csv.write_bytes("video;class\n# by hand\nCID20_SID01_VID01.avi; Öffnen\n".encode("latin-1"))
+    clip_set = read_hri30(tmp_path)
+    assert clip_set.notes == [f"{csv}:3: not UTF-8; read as Latin-1"]
+    assert clip_set.problems == ["labels.csv:3: fine_grained_action has no class 'Öffnen'"]
+    csv.write_text("CID20_SID01_VID01,PickUpDrill,more\n")
+    with pytest.raises(ClipsError, match="labels.csv:1: more cells than the 2 columns"):
+        read_hri30(tmp_path)
+    drive_and_act(tmp_path)
+    path = tmp_path / "midlevel.chunks_90.split_0.train.csv"
+    path.write_text(HEADER.replace(",", ";") + f"5;{FILE};0;44;68; opening_door_outside ;0\n")
+    (clip,) = [clip for clip in read_drive_and_act(tmp_path).clips if clip.split == "train"]
+    assert (clip.labels, clip.start) == ({"activity": "opening_door_outside"}, 44.0)
+    path.write_text(HEADER + f"5,{FILE},0,44,68,opening,door,0,1\n")
+    with pytest.raises(ClipsError, match="train.csv:2: more cells than the 7 columns"):
+        read_drive_and_act(tmp_path)
 
 
 def test_ikea_asm_has_three_tasks_and_the_official_split(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_other_columns_are_tasks_unless_tasks_are_chosen(tmp_path: Path) -> None
     ("text", "message"),
     [
         ("video,start,end,split\na,0,1,train\n", r"clips\.csv:1: columns .* a task"),
-        ("film,verb\na,open\n", r"clips\.csv:1: columns .* expected video"),
+        ("film,verb\na,open\n", r"clips\.csv:1: columns are film, verb; expected video and a task"),
         (HEADER, "no clips"),
         ("", "no clips"),
         (HEADER + "a.mp4,2,1,train,open\n", r"clips\.csv:2: a clip must end after"),
@@ -73,6 +73,30 @@ def test_a_line_that_is_wrong_is_named_and_the_rest_is_read(tmp_path: Path, line
     assert clip_set.problems == [problem]
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "meant"),
+    [("start_time", "1.5", "start"), ("Start (s)", "0:01.5", "start"), ("t_end", "3", "end"),
+     ("to", "3", "end"), ("offset_sec", "3", "end"), ("end_frame", "75", "start and end, in seconds"),
+     ("frame_start", "75", "start and end, in seconds"), ("start_ms", "1500", "start and end, in seconds"),
+     ("subset", "Train", "split")],
+)  # fmt: skip
+def test_columns_of_times_and_splits_by_another_name(
+    column: str, cell: str, meant: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, f"video,{column},verb\na.mp4,{cell},open\n")
+    with pytest.raises(ClipsError, match="would be a task: call it " + meant):
+        read_clips_csv(path)
+    chosen = read_clips_csv(path, tasks=["verb"])
+    (note,) = chosen.notes
+    assert f"the column {column!r} holds " in note and note.endswith(f"is not read; to be read it is {meant}")
+    assert read_clips_csv(path, tasks=[column]).tasks[column].labels == [cell]
+
+
+def test_columns_that_only_sound_like_times(tmp_path: Path) -> None:
+    path = write(tmp_path, "video,from,frame,phase\na.mp4,box,left,begin\nb.mp4,shelf,right,train\n")
+    assert list(read_clips_csv(path).tasks) == ["from", "frame", "phase"]
+
+
 def test_a_file_that_is_no_csv_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ClipsError, match=r"clips\.csv:2: no csv"):
         read_clips_csv(write(tmp_path, HEADER + "x" * 140_000))
@@ -87,6 +111,11 @@ def test_missing_videos_and_overlaps_are_named(tmp_path: Path) -> None:
         "clips.csv:3: 1.0 to 3.0 seconds overlaps 0.0 to 2.0 (clips.csv:2); left out",
         f"clips.csv:5: there is no {tmp_path / 'no.mp4'}",
     ]
+
+
+def test_of_many_problems_the_first_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ClipsError, match=r"clips\.csv:10: there is no [^\n]*\nand 11 more$"):
+        read_dataset(write(tmp_path, HEADER + "no.mp4,0,1,train,open\n" * 20))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
@@ -123,6 +152,22 @@ def test_yaml_gives_order_pairs_and_idle(tmp_path: Path) -> None:
     )
     path.with_suffix(".yaml").write_text("verb: {symmetric_pairs: []}\n")
     assert read_clips_csv(path).tasks["verb"].symmetric_pairs == []
+
+
+def test_a_yaml_by_its_other_suffix(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + TWO)
+    path.with_suffix(".yml").write_text("verb: {symmetric_pairs: []}\n")
+    assert read_clips_csv(path).tasks["verb"].symmetric_pairs == []
+    path.with_suffix(".yaml").touch()
+    with pytest.raises(ClipsError, match=r"clips\.yaml and clips\.yml both describe clips\.csv; keep one"):
+        read_clips_csv(path)
+
+
+def test_a_task_that_the_yaml_misspells(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + TWO)
+    path.with_suffix(".yaml").write_text("vreb: {}\n")
+    with pytest.raises(ClipsError, match="describes vreb; the csv has .*; did you mean 'verb'"):
+        read_clips_csv(path)
 
 
 def test_a_class_that_the_yaml_does_not_know_is_named(tmp_path: Path) -> None:

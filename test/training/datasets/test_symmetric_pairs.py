@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from step_ros.training.datasets import drive_and_act, hri30, ikea_asm, propose_pairs
+from step_ros.training.datasets import drive_and_act, hri30, ikea_asm, propose_pairs, symmetric_pairs
 from step_ros.training.datasets.symmetric_pairs import opposites
 
 
@@ -50,17 +50,45 @@ def test_published_splits_come_out_of_the_names(
         (["open", "close", "shut"], []),
         (["put", "pick", "take"], []),
         (["cup", "drawer"], []),
+        (["move cup from table to shelf", "move cup from shelf to table"],
+         [("move cup from table to shelf", "move cup from shelf to table")]),
+        (["push it from left to right", "push it from right to left", "pull it from right to left"],
+         [("push it from left to right", "pull it from right to left")]),
+        (["Turning Hand Clockwise", "Turning Hand Counterclockwise", "Thumb Up", "Thumb Down"],
+         [("Turning Hand Clockwise", "Turning Hand Counterclockwise")]),
+        (["move_left", "move_right"], [("move_left", "move_right")]),
+        (["open left drawer", "open right drawer", "close left drawer"],
+         [("open left drawer", "close left drawer")]),
+        (["turn_on_left", "turn_off_right"], []),
+        (["move left arm", "move right arm", "move left of cup", "move right of cup"], []),
+        (["left", "right", "on", "off", "light on", "light off"], []),
+        (["pouring tea into cup", "pouring tea out of cup"], []),
+        (["pretend to open it", "pretend to close it", "drop cup", "pick up cup"], []),
+        (["pick up cup and put down plate", "put down cup and pick up plate"], []),
+        (["open cover", "close cover", "open the door", "close door"],
+         [("open cover", "close cover"), ("open the door", "close door")]),
+        (["from", "to", "from to", "to left", "left to"], []),
         ([], []),
     ],
-)
+)  # fmt: skip
 def test_proposals(labels: list[str], expected: list[tuple[str, str]]) -> None:
     assert propose_pairs(labels) == expected
 
 
 def test_why_a_pair_was_proposed() -> None:
     assert opposites("take_from_drawer", "put_into_drawer") == [("take", "put"), ("from", "into")]
+    assert opposites("go from x to y", "go from y to x") == [("from x to y", "from y to x")]
 
 
 def test_many_labels_take_no_longer_each() -> None:
     labels = [f"{verb} thing {index}" for index in range(50_000) for verb in ("open", "close")]
     assert len(propose_pairs(labels)) == 50_000
+
+
+def test_what_is_read_of_a_label_does_not_grow_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    parts = symmetric_pairs._parts
+    monkeypatch.setattr(symmetric_pairs, "_parts", lambda label: (read.append(label), parts(label))[1])
+    labels = [f"{verb} it" for verb in ("open", "close")] + [f"wave {index}" for index in range(999)]
+    assert propose_pairs(labels) == [("open it", "close it")]
+    assert len(read) == len(labels)

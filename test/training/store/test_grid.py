@@ -62,7 +62,9 @@ def test_a_clip_shorter_than_the_window_is_not_judged(
     for seconds, count in ((2.0, 4), (2.1, 0)):
         options = ExtractOptions(GridSampling(ClipSpec(4, seconds)))
         store = extract(read_dataset(clips_csv), backbone, options, tmp_path / str(seconds))
-        assert len(store.clip_windows(clips_of(store, "test"))) == count
+        clips = clips_of(store, "test")
+        assert len(store.clip_windows(clips)) == count
+        assert store.without_window(clips) == ([] if count else clips)
 
 
 def test_older_frames_stand_in_where_a_grid_time_has_none() -> None:
