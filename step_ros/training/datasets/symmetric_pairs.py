@@ -176,7 +176,8 @@ def _parts(label: str) -> list[_Part]:
     """What a label says, phrase by phrase."""
     words = _words(label)
     stems = tuple(map(_stem, words))
-    phrases = list(_phrases_of(stems))
+    route = _route(words, stems)
+    phrases = list(_phrases_of(stems, route))
     verbs = [(start, end) for start, end in phrases if _kind(stems[start:end]) is _Kind.VERB]
     in_turn = any(words[start - 1] in _CONJUNCTIONS for start, _ in verbs[1:])
     if in_turn or _STAYS.intersection(stems):
@@ -184,11 +185,10 @@ def _parts(label: str) -> list[_Part]:
     verb = verbs[0] if verbs else (0, 0)
     verb_moves = verb[1] - verb[0] == 1 and stems[verb[0]] in _MOVES
     moves = verb_moves or bool(_MOVES.intersection(stems[: verb[0]] + stems[verb[1] :]))
-    route = _route(words, stems)
     parts = []
     for start, end in phrases:
-        if route is not None and route.start <= start < route.end:
-            parts += [route.part] if start == route.start else []
+        if route is not None and start == route.start:
+            parts.append(route.part)
             continue
         said = " ".join(words[start:end])
         kind, line, side = _PHRASES.get(stems[start:end], (None, said, 0))
@@ -200,16 +200,6 @@ def _parts(label: str) -> list[_Part]:
         }[kind]
         parts.append(_Part(said, line, side) if turns else _Part(said, said))
     return parts
-
-
-def _phrases_of(stems: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Where each phrase begins and ends: the longest that has an opposite, else a word."""
-    start = 0
-    while start < len(stems):
-        lengths = range(min(_LONGEST, len(stems) - start), 0, -1)
-        length = next((n for n in lengths if stems[start : start + n] in _PHRASES), 1)
-        yield start, start + length
-        start += length
 
 
 def _kind(phrase: tuple[str, ...]) -> _Kind | None:
@@ -247,3 +237,17 @@ def _route(words: Sequence[str], stems: tuple[str, ...]) -> _Route | None:
             part = _Part(" ".join(words[start:end]), " and ".join(between), between.index(ends[0]))
             return _Route(start, end, part)
     return None
+
+
+def _phrases_of(stems: tuple[str, ...], route: _Route | None) -> Iterator[tuple[int, int]]:
+    """Where each phrase begins and ends: the route, the longest that has an opposite, or a word."""
+    start = 0
+    while start < len(stems):
+        if route is not None and start == route.start:
+            end = route.end
+        else:
+            before = len(stems) if route is None or start > route.start else route.start
+            lengths = range(min(_LONGEST, before - start), 0, -1)
+            end = start + next((n for n in lengths if stems[start : start + n] in _PHRASES), 1)
+        yield start, end
+        start = end

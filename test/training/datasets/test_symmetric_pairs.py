@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from step_ros.training.datasets import drive_and_act, hri30, ikea_asm, propose_pairs, symmetric_pairs
@@ -67,12 +69,21 @@ def test_published_splits_come_out_of_the_names(
         (["pick up cup and put down plate", "put down cup and pick up plate"], []),
         (["open cover", "close cover", "open the door", "close door"],
          [("open cover", "close cover"), ("open the door", "close door")]),
+        (["move away from box to shelf", "move closer from cup to bowl"], []),
         (["from", "to", "from to", "to left", "left to"], []),
         ([], []),
     ],
 )  # fmt: skip
 def test_proposals(labels: list[str], expected: list[tuple[str, str]]) -> None:
     assert propose_pairs(labels) == expected
+
+
+def test_no_word_of_a_label_is_lost() -> None:
+    words = "open put on off take from to left right move push away box and pick up into out of".split()
+    draw = random.Random(0)
+    for _ in range(5000):
+        label = " ".join(draw.choices(words, k=draw.randrange(9)))
+        assert " ".join(part.said for part in symmetric_pairs._parts(label)) == label
 
 
 def test_why_a_pair_was_proposed() -> None:
