@@ -27,6 +27,8 @@ class Withholding(Enum):
     """The image's stamp lay too far ahead of the clock when it was received."""
     OWN_DELAY = "own_delay"
     """The image was not too old when it was received, and this node took longer than it was old."""
+    FROM_BEFORE = "from_before"
+    """Labels had been taken back, and the image was here before that: the last one before a pause, say."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Freshness:
     There are three states: *waiting* for the first labels after a start or a reset, *fresh*, and *stale*.
     Labels are stale when none has come for a while, whatever the cause, or when the newest image's stamp is
     too far from the clock. Whoever publishes takes the old labels back at that moment (`check`, `admit`), and
-    nothing is published again before the next good label (`admit`).
+    nothing is published again before the next good label, of an image that was not here already (`admit`).
 
     Seconds are of any one clock; stamps, and the clock that they are compared with, are in nanoseconds.
     """
@@ -72,7 +74,7 @@ class Freshness:
     def admit(
         self, now_s: float, stamp_ns: int, receipt_ns: int, clock_ns: int, limits: FreshnessLimits
     ) -> bool:
-        """Whether labels of that stamp may be published; if not, they are stale and `last_withheld` says why.
+        """Whether labels of that stamp may be published; if not, they are stale, and `withheld` says why.
 
         Args:
             now_s: now.
@@ -94,6 +96,9 @@ class Freshness:
                 )
                 self._withheld[cause] += 1
                 self._lapse()
+                return False
+            if self._state == "stale" and clock_ns - receipt_ns > limits.timeout_s * 1e9:
+                self._withheld[Withholding.FROM_BEFORE] += 1
                 return False
             self._state = "fresh"
             self._since_s, self._grace_s = now_s, 0.0

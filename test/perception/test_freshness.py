@@ -45,6 +45,15 @@ def test_labels_that_stop_are_stale_and_the_next_one_is_fresh(freshness: Freshne
     assert freshness.state == "fresh" and freshness.silence(101.9) == 0
 
 
+def test_after_a_pause_the_image_from_before_it_brings_no_labels_back(freshness: Freshness) -> None:
+    admit(freshness, 101.0)
+    assert freshness.check(101.8, LIMITS)
+    assert not admit(freshness, 101.9, delay_s=0.85), "it had waited for the next one to come"
+    assert freshness.state == "stale" and freshness.withheld[Withholding.FROM_BEFORE] == 1
+    assert admit(freshness, 102.0, delay_s=0.3) and freshness.state == "fresh"
+    assert admit(freshness, 102.1, delay_s=0.85), "as long as labels go out, what is late is late"
+
+
 @pytest.mark.parametrize(
     ("age_s", "delay_s", "cause"),
     [
